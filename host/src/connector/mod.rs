@@ -1,0 +1,3 @@
+//! Running connectors: their files, their approval, their sandbox. The only place that names wasmtime.
+
+pub mod seam;

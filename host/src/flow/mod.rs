@@ -1,0 +1,1 @@
+//! The journeys of mail, and when they run.

@@ -1,0 +1,202 @@
+//! Every bound that a server or a component can drive the host against, in one table. Each may be overridden for one account
+//! (`--set limit.NAME=VALUE`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $field:ident = $name:literal, $default:expr, $least:expr, $most:expr;)*) => {
+        /// The bounds that hold for one account's sessions.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        /// What can be overridden: name, default, least and greatest value, and what it bounds.
+        pub const TABLE: &[Row] = &[$(Row {
+            name: $name,
+            default: $default,
+            least: $least,
+            most: $most,
+            bounds: concat!($($doc),*),
+        },)*];
+
+        impl Limits {
+            fn field_mut(&mut self, name: &str) -> Option<&mut u64> {
+                match name {
+                    $($name => Some(&mut self.$field),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Linear memory of one instance, in octets.
+    memory_octets = "memory-octets", 64 << 20, 1 << 20, 4 << 30;
+    /// Elements of each table of one instance.
+    table_elements = "table-elements", 20_000, 100, 1_000_000;
+    /// Resources of the host that one instance may hold at once: connections, streams, futures, subtasks.
+    handles = "handles", 1_000, 16, 100_000;
+    /// Connections that one session may have open at once.
+    connections = "connections", 4, 1, 64;
+    /// Milliseconds of computing without a wait or moved octets, after which the instance is stopped.
+    cpu_burst_ms = "cpu-burst-ms", 5_000, 10, 600_000;
+    /// Share of one core, in percent, that a session may use over a minute after its first ten seconds.
+    cpu_share_percent = "cpu-share-percent", 90, 1, 100;
+    /// Calls a second of imports that neither wait nor move octets.
+    import_calls_per_second = "import-calls-per-second", 200_000, 100, 10_000_000;
+    /// Log lines a minute; further ones are counted and dropped.
+    log_lines_per_minute = "log-lines-per-minute", 600, 0, 100_000;
+    /// Octets of one log line; longer ones are cut.
+    log_line_octets = "log-line-octets", 4_096, 80, 65_536;
+    /// Octets of one message.
+    message_octets = "message-octets", 256 << 20, 1 << 10, 4 << 30;
+    /// Messages handed over between two checkpoints.
+    messages_per_checkpoint = "messages-per-checkpoint", 10_000, 1, 1_000_000;
+    /// Octets handed over between two checkpoints.
+    octets_per_checkpoint = "octets-per-checkpoint", 2 << 30, 1 << 20, 1 << 40;
+    /// Ids in one call.
+    ids_per_call = "ids-per-call", 10_000, 100, 1_000_000;
+    /// Folders that one account may have.
+    folders = "folders", 20_000, 1, 1_000_000;
+    /// Octets of one value of `state`, and of a cursor.
+    state_value_octets = "state-value-octets", 64 << 10, 1 << 10, 16 << 20;
+    /// Keys of `state` of one account.
+    state_keys = "state-keys", 1_000, 1, 100_000;
+    /// Octets of one response's body.
+    http_body_octets = "http-body-octets", 256 << 20, 1 << 10, 4 << 30;
+    /// HTTP exchanges of one account at once.
+    http_exchanges = "http-exchanges", 4, 1, 64;
+    /// Milliseconds that a session has to end by itself when it is asked to stop.
+    stop_grace_ms = "stop-grace-ms", 5_000, 0, 600_000;
+    /// Milliseconds that opening a session may take in all.
+    open_ms = "open-ms", 120_000, 1_000, 3_600_000;
+}
+
+/// The most octets that one `read` gives, whatever a component asks for.
+pub const READ_OCTETS: u32 = 64 << 10;
+
+/// The most octets that one `write` takes.
+pub const WRITE_OCTETS: usize = 1 << 20;
+
+/// The greatest component file.
+pub const COMPONENT_OCTETS: u64 = 64 << 20;
+
+/// The longest line of a preamble (RFC 9051 section 4 sets none; servers' capability lines stay far below).
+pub const PREAMBLE_LINE_OCTETS: usize = 16 << 10;
+
+/// The most lines that a server may send before its preamble is over.
+pub const PREAMBLE_LINES: usize = 200;
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// As written after `limit.`.
+    pub name: &'static str,
+    /// Where nobody wrote anything.
+    pub default: u64,
+    /// The least value taken.
+    pub least: u64,
+    /// The greatest value taken.
+    pub most: u64,
+    /// What it bounds.
+    pub bounds: &'static str,
+}
+
+/// An account's own values, by name; checked when set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Overrides(BTreeMap<String, u64>);
+
+/// Why an override was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OverrideError {
+    /// No such limit.
+    #[error("there is no limit `{0}`: the table in ARCHITECTURE.md lists them")]
+    Unknown(String),
+    /// Not a number between its ends.
+    #[error("limit `{name}` takes a whole number from {least} to {most}: not `{given}`")]
+    OutOfRange {
+        /// The limit.
+        name: String,
+        /// As given.
+        given: String,
+        /// Its least value.
+        least: u64,
+        /// Its greatest value.
+        most: u64,
+    },
+}
+
+impl Overrides {
+    /// Override one limit.
+    ///
+    /// # Errors
+    /// An unknown name, or a value outside the limit's range.
+    pub fn set(&mut self, name: &str, given: &str) -> Result<(), OverrideError> {
+        let row = TABLE.iter().find(|row| row.name == name).ok_or_else(|| OverrideError::Unknown(name.to_owned()))?;
+        match given.parse() {
+            Ok(value) if (row.least..=row.most).contains(&value) => {
+                self.0.insert(name.to_owned(), value);
+                Ok(())
+            }
+            _ => Err(OverrideError::OutOfRange { name: name.to_owned(), given: given.to_owned(), least: row.least, most: row.most }),
+        }
+    }
+
+    /// Go back to the default of one limit.
+    pub fn unset(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// The overrides by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The defaults with these overrides put in.
+    #[must_use]
+    pub fn apply(&self) -> Limits {
+        let mut limits = Limits::default();
+        for (name, value) in &self.0 {
+            if let Some(field) = limits.field_mut(name) {
+                *field = *value;
+            }
+        }
+        limits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        for row in TABLE {
+            assert!(row.least <= row.default && row.default <= row.most, "{}", row.name);
+            assert!(Limits::default().field_mut(row.name).is_some());
+            assert!(!row.bounds.trim().is_empty());
+        }
+    }
+
+    #[test]
+    fn overrides_are_checked_and_applied() {
+        let mut overrides = Overrides::default();
+        overrides.set("memory-octets", "2097152").unwrap();
+        assert_eq!(overrides.apply().memory_octets, 2 << 20);
+        assert_eq!(overrides.apply().handles, Limits::default().handles);
+        assert!(matches!(overrides.set("memory-octets", "1"), Err(OverrideError::OutOfRange { .. })));
+        assert!(matches!(overrides.set("memory-octets", "lots"), Err(OverrideError::OutOfRange { .. })));
+        assert!(matches!(overrides.set("memory", "1"), Err(OverrideError::Unknown(_))));
+    }
+}

@@ -1,0 +1,6 @@
+//! Plain data that every layer speaks of. No I/O, and nothing of ours but the clock and secrets.
+
+pub mod account;
+pub mod endpoint;
+pub mod message;
+pub mod name;

@@ -1,0 +1,1 @@
+//! Sockets, TLS, preambles, sign-in and HTTP. The only place that opens a socket.

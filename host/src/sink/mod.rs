@@ -1,0 +1,1 @@
+//! Where stored mail goes on to.

@@ -1,0 +1,1 @@
+//! The sealed store. The only place that names sled.
