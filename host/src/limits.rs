@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $field:ident = $name:literal, $default:expr, $least:expr, $most:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $field:ident = $name:literal, $default:expr, $least:expr, $most:expr;)*) => {
         /// The bounds that hold for one account's sessions.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
-            $($(#[$doc])* pub $field: u64,)*
+            $($(#[doc = $doc])* pub $field: u64,)*
         }
 
         impl Default for Limits {

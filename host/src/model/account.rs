@@ -27,6 +27,8 @@ pub struct Role {
     pub connector: ConnectorId,
     /// The server behind the connector's endpoint of the role's name.
     pub endpoint: Endpoint,
+    /// Ids of the folders to receive; empty: all that can hold messages, but for views over other folders.
+    pub folders: Vec<String>,
     /// Settings for the connector, checked against its manifest's schema, as JSON text of an object.
     pub settings: String,
     /// Limits that differ from the host's.

@@ -1,0 +1,265 @@
+//! Accounts as operators write them: a form with gaps, checked as a whole before anything is kept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind};
+use crate::limits::Overrides;
+use crate::model::account::{Account, Role};
+use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security, Timeouts, Trust};
+use crate::model::name::{AccountId, AccountName, ConnectorId};
+
+/// The name of the endpoint behind an account's receiving role, in manifests and in the vault.
+pub const RECEIVE: &str = "receive";
+
+/// What marks a setting as a limit of the host's.
+const LIMIT_PREFIX: &str = "limit.";
+
+/// What an operator wrote about an account; a gap keeps what was there, or takes the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Form {
+    /// The connector that receives.
+    pub receive: Option<ConnectorId>,
+    /// Host name or address.
+    pub server: Option<String>,
+    /// TCP port; by default the protocol's own for the security.
+    pub port: Option<u16>,
+    /// How the line is protected.
+    pub security: Option<Security>,
+    /// Who signs in; "" for nobody.
+    pub user: Option<String>,
+    /// A PEM file of authorities; "" for the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates believed whatever their issuer; replaces the former ones.
+    pub pins: Option<Vec<Fingerprint>>,
+    /// Proxy URL; "" for none.
+    pub proxy: Option<String>,
+    /// Milliseconds.
+    pub connect_timeout_ms: Option<u64>,
+    /// Milliseconds.
+    pub read_timeout_ms: Option<u64>,
+    /// Folders to receive; replaces the former ones.
+    pub folders: Option<Vec<String>>,
+    /// Settings of the connector, and limits as `limit.NAME`; an empty value goes back to the default.
+    pub set: Vec<(String, String)>,
+}
+
+impl Form {
+    /// A new account, or the sentence that says what is missing. `protocol` is the one of the connector's endpoint, `settings` what the
+    /// connector's schema made of the pairs in [`connector_pairs`](Self::connector_pairs), as JSON text.
+    ///
+    /// # Errors
+    /// `Usage` for a gap that has no default or a value that cannot be meant.
+    pub fn fill(&self, id: AccountId, name: &AccountName, protocol: Protocol, settings: String) -> Result<Account, Fault> {
+        let missing = |option: &str| {
+            Fault::new(Kind::Usage, format!("add the account `{name}`"))
+                .because_words(format!("`{option}` is missing"))
+                .with_remedy(format!("add `{option}`; `postrider account add --help` lists what an account takes"))
+        };
+        let security = self.security.ok_or_else(|| missing("--security tls|starttls|none"))?;
+        let endpoint = Endpoint {
+            protocol,
+            server: self.server.clone().ok_or_else(|| missing("--server HOST"))?,
+            port: match self.port {
+                Some(port) => port,
+                None => default_port(protocol, security).ok_or_else(|| missing("--port N"))?,
+            },
+            security,
+            user: None,
+            trust: Trust::default(),
+            proxy: None,
+            timeouts: Timeouts::default(),
+        };
+        let connector = self.receive.clone().ok_or_else(|| missing("--receive CONNECTOR"))?;
+        let role = Role { connector, endpoint, folders: Vec::new(), settings, limits: Overrides::default() };
+        Ok(Account { id, name: name.clone(), receive: Some(self.write_over(role)?), created: Timestamp::now() })
+    }
+
+    /// `account` with what the form says written over it.
+    ///
+    /// # Errors
+    /// `Usage` for a value that cannot be meant, `Unsupported` where the account has nothing to write over.
+    pub fn edit(&self, account: Account, protocol: Protocol, settings: String) -> Result<Account, Fault> {
+        let Some(role) = account.receive else {
+            return Err(Fault::new(Kind::Unsupported, format!("edit the account `{}`", account.name)).because_words("it does not receive"));
+        };
+        let connector = self.receive.clone().unwrap_or(role.connector);
+        let endpoint = Endpoint { protocol, ..role.endpoint };
+        Ok(Account { receive: Some(self.write_over(Role { connector, endpoint, settings, ..role })?), ..account })
+    }
+
+    /// The pairs that are the connector's.
+    #[must_use]
+    pub fn connector_pairs(&self) -> Vec<(String, String)> {
+        self.set.iter().filter(|(key, _)| !key.starts_with(LIMIT_PREFIX)).cloned().collect()
+    }
+
+    fn write_over(&self, mut role: Role) -> Result<Role, Fault> {
+        let endpoint = &mut role.endpoint;
+        if let Some(server) = &self.server {
+            endpoint.server = check_server(server)?;
+        }
+        if let Some(security) = self.security {
+            // A port that was only the default of the former security follows the new one.
+            if self.port.is_none() && Some(endpoint.port) == default_port(endpoint.protocol, endpoint.security) {
+                endpoint.port = default_port(endpoint.protocol, security).unwrap_or(endpoint.port);
+            }
+            endpoint.security = security;
+        }
+        match self.port {
+            Some(0) => return Err(Fault::new(Kind::Usage, "take `--port 0`").because_words("ports go from 1 to 65535")),
+            Some(port) => endpoint.port = port,
+            None => {}
+        }
+        if let Some(user) = &self.user {
+            endpoint.user = Some(user.clone()).filter(|user| !user.is_empty());
+        }
+        if let Some(ca_file) = &self.ca_file {
+            endpoint.trust.ca_file = Some(ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
+        }
+        if let Some(pins) = &self.pins {
+            endpoint.trust.pins.clone_from(pins);
+        }
+        if let Some(proxy) = &self.proxy {
+            endpoint.proxy = check_proxy(proxy)?;
+        }
+        if let Some(millis) = self.connect_timeout_ms {
+            endpoint.timeouts.connect = check_timeout("--connect-timeout-ms", millis)?;
+        }
+        if let Some(millis) = self.read_timeout_ms {
+            endpoint.timeouts.read = check_timeout("--read-timeout-ms", millis)?;
+        }
+        if let Some(folders) = &self.folders {
+            role.folders.clone_from(folders);
+        }
+        for (key, value) in &self.set {
+            let Some(limit) = key.strip_prefix(LIMIT_PREFIX) else { continue };
+            if value.is_empty() {
+                role.limits.unset(limit);
+            } else {
+                let refused = |error| Fault::new(Kind::Usage, format!("set `{key}`")).because(&error);
+                role.limits.set(limit, value).map_err(refused)?;
+            }
+        }
+        Ok(role)
+    }
+}
+
+/// The port that the protocol's standard assigns for this security: RFC 8314 section 3, RFC 9051 section 2.1, RFC 1939 section 3.
+#[must_use]
+pub const fn default_port(protocol: Protocol, security: Security) -> Option<u16> {
+    match (protocol, security) {
+        (Protocol::Imap, Security::Tls) => Some(993),
+        (Protocol::Imap, Security::Starttls | Security::None) => Some(143),
+        (Protocol::Pop3, Security::Tls) => Some(995),
+        (Protocol::Pop3, Security::Starttls | Security::None) => Some(110),
+        (Protocol::Smtp, Security::Tls) => Some(465),
+        (Protocol::Smtp, Security::Starttls | Security::None) => Some(587),
+        (Protocol::Lmtp, Security::None | Security::Starttls) => Some(24),
+        (Protocol::Lmtp, Security::Tls) | (Protocol::Stream, _) => None,
+    }
+}
+
+fn check_server(server: &str) -> Result<String, Fault> {
+    let bare = server.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(server);
+    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+    let is_name = !bare.is_empty() && bare.len() <= 253 && !bare.contains(|c: char| c.is_whitespace() || c.is_control() || "/:@".contains(c));
+    if is_address || is_name {
+        return Ok(bare.to_owned());
+    }
+    Err(Fault::new(Kind::Usage, format!("take `{}` as a server", server.escape_debug()))
+        .because_words("a server is a host name or an address, without a port, user or `imaps://`")
+        .with_remedy("give the name with `--server` and the port with `--port`"))
+}
+
+fn check_proxy(proxy: &str) -> Result<Option<String>, Fault> {
+    if proxy.is_empty() {
+        return Ok(None);
+    }
+    let refused = |why: &str| {
+        Fault::new(Kind::Usage, "take the value of `--proxy`")
+            .because_words(why.to_owned())
+            .with_remedy("write it as socks5://HOST:PORT, socks5h://USER:PASSWORD@HOST:PORT or http://HOST:PORT")
+    };
+    let url = url::Url::parse(proxy).map_err(|error| refused(&error.to_string()))?;
+    if !["socks5", "socks5h", "http"].contains(&url.scheme()) {
+        return Err(refused("its scheme is none of socks5, socks5h and http"));
+    }
+    if url.host_str().is_none() {
+        return Err(refused("it names no host"));
+    }
+    Ok(Some(proxy.to_owned()))
+}
+
+fn check_timeout(option: &str, millis: u64) -> Result<Duration, Fault> {
+    if (1..=3_600_000).contains(&millis) {
+        return Ok(Duration::from_millis(millis));
+    }
+    Err(Fault::new(Kind::Usage, format!("take `{option} {millis}`")).because_words("it takes 1 to 3600000 milliseconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> Form {
+        Form {
+            receive: Some("imap".parse().unwrap()),
+            server: Some("mail.example.com".to_owned()),
+            security: Some(Security::Tls),
+            user: Some("help".to_owned()),
+            ..Form::default()
+        }
+    }
+
+    fn fill(form: &Form) -> Result<Account, Fault> {
+        form.fill(AccountId(1), &"help".parse().unwrap(), Protocol::Imap, "{}".to_owned())
+    }
+
+    #[test]
+    fn gaps_take_the_standard_port_or_are_named() {
+        let role = fill(&form()).unwrap().receive.unwrap();
+        assert_eq!((role.endpoint.port, role.endpoint.user.as_deref()), (993, Some("help")));
+        let fault = fill(&Form { server: None, ..form() }).unwrap_err();
+        assert_eq!(fault.kind, Kind::Usage);
+        assert!(fault.causes().any(|cause| cause.contains("--server")));
+    }
+
+    #[test]
+    fn a_default_port_follows_the_security_and_a_chosen_one_stays() {
+        let starttls = Form { security: Some(Security::Starttls), ..Form::default() };
+        let by_default = fill(&form()).unwrap();
+        assert_eq!(starttls.edit(by_default, Protocol::Imap, "{}".to_owned()).unwrap().receive.unwrap().endpoint.port, 143);
+        let chosen = fill(&Form { port: Some(9993), ..form() }).unwrap();
+        assert_eq!(starttls.edit(chosen, Protocol::Imap, "{}".to_owned()).unwrap().receive.unwrap().endpoint.port, 9993);
+    }
+
+    #[test]
+    fn values_that_cannot_be_meant_are_refused() {
+        for server in ["imaps://mail.example.com", "mail.example.com:993", "a b", ""] {
+            assert!(fill(&Form { server: Some(server.to_owned()), ..form() }).is_err(), "{server}");
+        }
+        for proxy in ["ftp://x", "proxy:1080", "socks5://"] {
+            assert!(fill(&Form { proxy: Some(proxy.to_owned()), ..form() }).is_err(), "{proxy}");
+        }
+        assert!(fill(&Form { connect_timeout_ms: Some(0), ..form() }).is_err());
+        assert!(fill(&Form { port: Some(0), ..form() }).is_err());
+        assert!(fill(&Form { set: vec![("limit.memory-octets".to_owned(), "1".to_owned())], ..form() }).is_err());
+    }
+
+    #[test]
+    fn limits_and_settings_part_ways() {
+        let pairs = vec![("limit.handles".to_owned(), "32".to_owned()), ("batch".to_owned(), "7".to_owned())];
+        let form = Form { set: pairs, ..form() };
+        assert_eq!(form.connector_pairs(), [("batch".to_owned(), "7".to_owned())]);
+        let account = fill(&form).unwrap();
+        assert_eq!(account.receive.as_ref().unwrap().limits.apply().handles, 32);
+        let undo = Form { set: vec![("limit.handles".to_owned(), String::new())], ..Form::default() };
+        let account = undo.edit(account, Protocol::Imap, "{}".to_owned()).unwrap();
+        assert_eq!(account.receive.unwrap().limits, Overrides::default());
+    }
+}

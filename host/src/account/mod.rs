@@ -1,1 +1,0 @@
-//! Accounts as operators manage them.
