@@ -1,1 +1,4 @@
 //! The journeys of mail, and when they run.
+
+pub mod backoff;
+pub mod event;
