@@ -1,4 +1,3 @@
 //! The journeys of mail, and when they run.
 
 pub mod backoff;
-pub mod event;

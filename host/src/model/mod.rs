@@ -4,3 +4,4 @@ pub mod account;
 pub mod endpoint;
 pub mod message;
 pub mod name;
+pub mod sink;

@@ -1,21 +1,8 @@
 //! Line endings on the way out. The store keeps the exact octets; Maildir readers on Unix expect LF.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-/// How lines end in a sink.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LineEndings {
-    /// Each CRLF becomes LF; every other octet stays.
-    #[default]
-    Lf,
-    /// The octets as they were received.
-    Crlf,
-}
+use crate::model::sink::LineEndings;
 
 /// Rewrites a message that comes in pieces.
 #[derive(Debug)]
@@ -71,27 +58,6 @@ impl Rewriter {
             }
             None => rewritten.extend_from_slice(run),
         }
-    }
-}
-
-impl FromStr for LineEndings {
-    type Err = String;
-
-    fn from_str(given: &str) -> Result<Self, String> {
-        match given {
-            "lf" => Ok(Self::Lf),
-            "crlf" => Ok(Self::Crlf),
-            _ => Err(format!("line endings are `lf` or `crlf`, not `{given}`")),
-        }
-    }
-}
-
-impl fmt::Display for LineEndings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lf => "lf",
-            Self::Crlf => "crlf",
-        })
     }
 }
 

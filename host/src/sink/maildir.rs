@@ -12,9 +12,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::letter::{EventId, Letter, Round, Sink};
-use super::line_endings::{LineEndings, Rewriter};
+use super::line_endings::Rewriter;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
+use crate::model::sink::LineEndings;
 
 /// Pieces on their way to the writing thread; with pieces of 64 KiB, 1 MiB a round.
 const PIECES_IN_FLIGHT: usize = 16;
