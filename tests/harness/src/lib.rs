@@ -1,0 +1,26 @@
+//! What the end-to-end tests, the demo and the benchmark stand on: real servers on loopback ([`dovecot`]), scripted ones that misbehave
+//! ([`scripted`]), a line between client and server that counts and cuts ([`relay`]), mail to fill a mailbox with ([`corpus`],
+//! [`maildir`]), a reader of its own to compare with ([`imap`]) and a driver for the built binary ([`postrider`]).
+//!
+//! A failure here panics with words: it fails the test that stands on it. Nothing skips; a server that is not installed is a failure
+//! that says how to install it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a harness that panics fails the test that stands on it, which is what it is for"
+)]
+
+pub mod authority;
+pub mod corpus;
+pub mod dovecot;
+pub mod imap;
+pub mod maildir;
+pub mod package;
+pub mod postrider;
+pub mod relay;
+pub mod scripted;
+pub mod wait;
