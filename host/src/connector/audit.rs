@@ -170,7 +170,8 @@ impl Audit {
     #[must_use]
     pub fn notes(&self, manifest: &Manifest) -> Vec<String> {
         let mut notes = Vec::new();
-        let inert: Vec<&str> = self.imports.iter().filter(|import| import.reach == Reach::Inert).map(|import| import.name.as_str()).collect();
+        let inert: Vec<&str> =
+            self.imports.iter().filter(|import| import.reach == Reach::Inert).map(|import| import.name.as_str()).collect();
         if !inert.is_empty() {
             notes.push(format!("imports {} files and sockets, inert: nothing can be reached through them", inert.len()));
         }
@@ -278,7 +279,9 @@ fn reach(name: &str, manifest: &Manifest) -> Result<Result<Reach, &'static str>,
         return Ok(Err("no such interface in the contract"));
     };
     Ok(match WASI.iter().find(|(linked, _)| *linked == package) {
-        Some(_) if (version.major, version.minor) != (0, 2) || !version.pre.is_empty() => Err("of WASI, this host links 0.2: build with `--target wasm32-wasip2`"),
+        Some(_) if (version.major, version.minor) != (0, 2) || !version.pre.is_empty() => {
+            Err("of WASI, this host links 0.2: build with `--target wasm32-wasip2`")
+        }
         Some((_, reach)) => Ok(*reach),
         None if package == "http" => Err("use postrider:http, whose requests carry the account's credentials"),
         None => Err("not linked"),
@@ -324,8 +327,14 @@ fn check_abilities(audit: &Audit, manifest: &Manifest) -> Result<(), AuditError>
     let wrong = |wrong: String| Err(AuditError::Inconsistent { connector: manifest.title(), wrong });
     for (ability, interface) in [("receive", "receiving"), ("send", "sending"), ("profile", "profile")] {
         match (manifest.has_ability(ability), audit.exports(interface)) {
-            (true, false) => return wrong(format!("its manifest's `abilities` name `{ability}`, but it exports no postrider:{interface}/{interface}")),
-            (false, true) => return wrong(format!("it exports postrider:{interface}/{interface}, but its manifest's `abilities` do not name `{ability}`")),
+            (true, false) => {
+                return wrong(format!("its manifest's `abilities` name `{ability}`, but it exports no postrider:{interface}/{interface}"));
+            }
+            (false, true) => {
+                return wrong(format!(
+                    "it exports postrider:{interface}/{interface}, but its manifest's `abilities` do not name `{ability}`"
+                ));
+            }
             _ => {}
         }
     }

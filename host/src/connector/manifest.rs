@@ -34,6 +34,7 @@ pub struct Manifest {
     /// What the connector is called in commands and file names.
     pub id: ConnectorId,
     /// The connector's own version (Semantic Versioning 2.0.0).
+    #[serde(with = "version_text")]
     pub version: Version,
     /// The minor version of the contract that it is built against: "0.1".
     pub contract: ContractVersion,
@@ -365,5 +366,19 @@ impl fmt::Display for CredentialKind {
             Self::Oauth => "OAuth sign-in",
             Self::ApiKey => "API key",
         })
+    }
+}
+/// A version as text. The `serde` feature of `semver` would be this, and would have wasmtime compiled again for it.
+pub(super) mod version_text {
+    use semver::Version;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(version)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Version::parse(&text).map_err(D::Error::custom)
     }
 }

@@ -22,8 +22,21 @@ const TOP_KEYWORDS: &[&str] = &["$schema", "title", "description", "type", "prop
 
 /// Keywords taken for one setting.
 const KEYWORDS: &[&str] = &[
-    "title", "description", "type", "default", "examples", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "items",
-    "minItems", "maxItems", "uniqueItems",
+    "title",
+    "description",
+    "type",
+    "default",
+    "examples",
+    "enum",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "items",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
 ];
 
 /// A JSON Schema of an object whose properties are texts, numbers, booleans, or lists of these. It is always closed: a setting
@@ -117,7 +130,8 @@ impl SettingsSchema {
         if let Some(name) = self.required().into_iter().find(|name| self.property(name).is_none()) {
             return wrong("settings.required", &format!("names `{name}`, which is not among the properties"));
         }
-        let validator = self.validator().map_err(|error| SchemaError { at: "settings".to_owned(), wrong: format!("is no JSON Schema: {error}") })?;
+        let validator =
+            self.validator().map_err(|error| SchemaError { at: "settings".to_owned(), wrong: format!("is no JSON Schema: {error}") })?;
         let defaults: Map<String, Value> =
             self.properties().filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone()))).collect();
         let defaults = Value::Object(defaults);
@@ -228,7 +242,10 @@ fn check_keywords(at: &str, schema: &Map<String, Value>, allowed: &[&str]) -> Re
     match schema.keys().find(|key| !allowed.contains(&key.as_str())) {
         Some(key) => Err(SchemaError {
             at: format!("{at}.{}", shorten(key)),
-            wrong: format!("is not taken here: settings are a flat subset of JSON Schema, and these keywords are it: {}", allowed.join(", ")),
+            wrong: format!(
+                "is not taken here: settings are a flat subset of JSON Schema, and these keywords are it: {}",
+                allowed.join(", ")
+            ),
         }),
         None => Ok(()),
     }
@@ -245,7 +262,11 @@ fn check_property(name: &str, property: &Value) -> Result<(), SchemaError> {
     check_keywords(&at, keywords, KEYWORDS)?;
     match keywords.get("type").and_then(Value::as_str) {
         Some("string" | "integer" | "number" | "boolean") => {
-            if keywords.contains_key("items") { wrong("is no list, and cannot have `items`") } else { Ok(()) }
+            if keywords.contains_key("items") {
+                wrong("is no list, and cannot have `items`")
+            } else {
+                Ok(())
+            }
         }
         Some("array") => check_items(&at, keywords.get("items")),
         _ => wrong("needs a `type`: string, integer, number, boolean or array"),
@@ -285,7 +306,8 @@ fn takes(property: &Value) -> String {
             format!("a list{}, each {of}", ends("minItems", "maxItems", " elements"))
         }
         _ => {
-            let pattern = property.get("pattern").and_then(Value::as_str).map_or_else(String::new, |pattern| format!(" that matches `{pattern}`"));
+            let pattern =
+                property.get("pattern").and_then(Value::as_str).map_or_else(String::new, |pattern| format!(" that matches `{pattern}`"));
             format!("text{}{pattern}", ends("minLength", "maxLength", " characters"))
         }
     }
@@ -317,7 +339,8 @@ fn plain(value: &Value) -> String {
 
 /// The first 80 characters, with control characters escaped.
 fn shorten(text: &str) -> String {
-    let mut short: String = text.chars().take(80).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    let mut short: String =
+        text.chars().take(80).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
     if text.chars().nth(80).is_some() {
         short.push_str("..");
     }
@@ -353,7 +376,14 @@ mod tests {
 
     #[test]
     fn pairs_become_typed_values() {
-        let given = pairs(&[("folders", "INBOX, Sent"), ("folders", "Bin"), ("window-days", "7"), ("mode", "fast"), ("peek", "yes"), ("ratio", "0.5")]);
+        let given = pairs(&[
+            ("folders", "INBOX, Sent"),
+            ("folders", "Bin"),
+            ("window-days", "7"),
+            ("mode", "fast"),
+            ("peek", "yes"),
+            ("ratio", "0.5"),
+        ]);
         let settings = schema().from_pairs(&given).unwrap();
         assert_eq!(settings, json!({ "folders": ["INBOX", "Sent", "Bin"], "window-days": 7, "mode": "fast", "peek": true, "ratio": 0.5 }));
         schema().check_settings(&settings).unwrap();

@@ -8,9 +8,8 @@ use super::{CredentialKind, DeclaredCredential, DeclaredEndpoint, FORMAT, Manife
 use crate::model::endpoint::Protocol;
 
 /// Headers that are the host's own, and never a credential's (RFC 9110 sections 7.2, 7.6 and 8.6, RFC 6265).
-const HOST_HEADERS: &[&str] = &[
-    "connection", "content-length", "cookie", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via",
-];
+const HOST_HEADERS: &[&str] =
+    &["connection", "content-length", "cookie", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"];
 
 impl Manifest {
     /// Every rule that the types do not hold by themselves; the first one broken is the error.
@@ -140,7 +139,8 @@ fn check_names<'a>(field: &str, names: impl Iterator<Item = &'a str>, most: usiz
 /// Words that a terminal may show: no control characters, and none that turn the direction of writing, with which a manifest
 /// could make the operator read something else than it says.
 fn check_words(field: &str, words: &str, most: usize) -> Result<(), ManifestError> {
-    let hides = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hides =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if words.chars().any(hides) {
         return wrong(field, "holds control characters");
     }
@@ -162,7 +162,8 @@ fn check_texts(value: &Value) -> Result<(), ManifestError> {
 
 /// An https URL that is spelled as it is used, without user, password and fragment.
 fn check_url(field: &str, given: &str) -> Result<(), ManifestError> {
-    let plain = |url: &url::Url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let plain =
+        |url: &url::Url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let canonical = |url: &url::Url| url.as_str() == given || url.as_str().strip_suffix('/') == Some(given);
     match url::Url::parse(given) {
         Ok(url) if given.len() <= 1_024 && plain(&url) && canonical(&url) => Ok(()),
