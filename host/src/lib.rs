@@ -30,3 +30,6 @@ pub mod net;
 pub mod secret;
 pub mod sink;
 pub mod store;
+
+#[cfg(test)]
+mod layers;

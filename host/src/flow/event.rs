@@ -1,7 +1,10 @@
 //! What happens on a journey, for whoever watches: progress bars, the control socket, the log.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::model::name::{AccountName, SinkName};
 use crate::net::StageReport;
 
@@ -15,6 +18,15 @@ pub enum Event {
         account: AccountName,
         /// Which, how long it took and what was found.
         report: StageReport,
+    },
+    /// The last stage of testing an account: its folders were listed.
+    Listed {
+        /// Whose.
+        account: AccountName,
+        /// How long it took.
+        took: Duration,
+        /// What was found, for people, or what went wrong.
+        outcome: Result<String, Fault>,
     },
     /// The folders that a pass will go through are known.
     Folders {

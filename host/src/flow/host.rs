@@ -1,0 +1,234 @@
+//! An opened home with all that the journeys need: the store, the connectors' files, and the engine once something runs.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OnceCell, watch};
+
+use super::credentials::VaultBroker;
+use super::event::{Event, Watcher};
+use super::mailroom::{AccountMailroom, Tally};
+use super::standing::{LastPass, Standings};
+use crate::account::RECEIVE;
+use crate::connector::approval::Approval;
+use crate::connector::cache::CacheFolder;
+use crate::connector::engine::{Engine, Prepared};
+use crate::connector::registry::Registry;
+use crate::connector::session::{ReceivingSession, SessionContext};
+use crate::fault::{Fault, Kind};
+use crate::model::account::{Account, Role};
+use crate::model::name::{AccountId, AccountName, ConnectorId};
+use crate::model::sink::Sink;
+use crate::net::{Observe, StageReport};
+use crate::secret::Secret;
+use crate::store::Store;
+
+/// The store's collection of approvals, by connector id.
+pub const APPROVALS: &str = "approval";
+
+/// The store's collection of sinks, by name.
+pub const SINKS: &str = "sink";
+
+/// The store's collection of each account's last pass, by account id.
+const LAST_PASSES: &str = "last-pass";
+
+/// The store's collection of keys that this machine made for itself.
+const KEYS: &str = "key";
+
+/// An opened home.
+pub struct Host {
+    /// The sealed store.
+    pub store: Store,
+    /// The connectors' files.
+    pub registry: Registry,
+    /// How each account stands while a daemon runs.
+    pub standings: Standings,
+    cache: PathBuf,
+    engine: OnceCell<Engine>,
+    prepared: Mutex<HashMap<[u8; 32], Prepared>>,
+    edited: watch::Sender<u64>,
+}
+
+impl Host {
+    /// Over an opened store; compiled connectors are cached in the folder `cache`.
+    #[must_use]
+    pub fn new(store: Store, registry: Registry, cache: PathBuf) -> Self {
+        Self {
+            store,
+            registry,
+            standings: Standings::default(),
+            cache,
+            engine: OnceCell::new(),
+            prepared: Mutex::new(HashMap::new()),
+            edited: watch::Sender::new(0),
+        }
+    }
+
+    /// Accounts, sinks or approvals were edited: whoever runs on them looks again.
+    pub fn note_edit(&self) {
+        self.edited.send_modify(|edits| *edits += 1);
+    }
+
+    /// Tells of every edit.
+    #[must_use]
+    pub fn edits(&self) -> watch::Receiver<u64> {
+        self.edited.subscribe()
+    }
+
+    /// The approvals that the operator gave.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from reading them.
+    pub async fn approvals(&self) -> Result<Vec<Approval>, Fault> {
+        self.read_documents(APPROVALS).await
+    }
+
+    /// The sinks, by name.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from reading them.
+    pub async fn sinks(&self) -> Result<Vec<Sink>, Fault> {
+        self.read_documents(SINKS).await
+    }
+
+    /// How the last pass over an account ended; none: there was none.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from reading it.
+    pub async fn last_pass(&self, account: AccountId) -> Result<Option<LastPass>, Fault> {
+        let octets = self.store.document(LAST_PASSES, &account.to_string()).await?;
+        octets.map(|octets| parse_document(LAST_PASSES, &octets)).transpose()
+    }
+
+    /// Keep how a pass ended.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from writing it.
+    pub async fn put_last_pass(&self, account: AccountId, pass: &LastPass) -> Result<(), Fault> {
+        let octets = serde_json::to_vec(pass).map_err(|error| Fault::new(Kind::Bug, "write down how a pass ended").because(&error))?;
+        Ok(self.store.put_document(LAST_PASSES, &account.to_string(), &octets).await?)
+    }
+
+    /// The accounts of these names, or all that receive where there are none.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that no account has.
+    pub async fn receiving_accounts(&self, names: &[AccountName]) -> Result<Vec<Account>, Fault> {
+        let all = self.store.accounts().await?;
+        if names.is_empty() {
+            return Ok(all.into_iter().filter(|account| account.receive.is_some()).collect());
+        }
+        names
+            .iter()
+            .map(|name| {
+                let found = all.iter().find(|account| account.name == *name).cloned();
+                found.ok_or_else(|| no_such_account(name, &all))
+            })
+            .collect()
+    }
+
+    /// Open a session that receives for `account`.
+    ///
+    /// # Errors
+    /// An unapproved or broken connector, and everything that can go wrong on the way to the server.
+    pub async fn receiving_session(&self, account: &Account, watcher: &Arc<dyn Watcher>, tally: &Arc<Tally>) -> Result<ReceivingSession, Fault> {
+        let role = receiving_role(account)?;
+        let prepared = self.prepare(&role.connector).await?;
+        let intake = self.store.intake(account.id);
+        let context = SessionContext {
+            account: account.name.clone(),
+            endpoints: vec![(RECEIVE.to_owned(), role.endpoint.clone())],
+            origins: Default::default(),
+            mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
+            credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
+            limits: role.limits.apply(),
+            settings: role.settings.clone(),
+            observer: Arc::new(StageWatcher { account: account.name.clone(), watcher: Arc::clone(watcher) }),
+        };
+        prepared.receive(context).await
+    }
+
+    /// A connector ready to be instantiated: found, approved, compiled.
+    async fn prepare(&self, id: &ConnectorId) -> Result<Prepared, Fault> {
+        let approvals = self.approvals().await?;
+        let registry = self.registry.clone();
+        let wanted = id.clone();
+        let component = tokio::task::spawn_blocking(move || registry.find(&wanted, &approvals)).await.map_err(lost_thread)??;
+        let engine = self.engine().await?;
+        // Held while compiling, so that many accounts of one connector compile it once.
+        let mut prepared = self.prepared.lock().await;
+        if let Some(ready) = prepared.get(&component.sha256) {
+            return Ok(ready.clone());
+        }
+        let ready = engine.prepare(&component.bytes, component.sha256, &component.manifest.id, &component.manifest.version.to_string()).await?;
+        prepared.insert(component.sha256, ready.clone());
+        Ok(ready)
+    }
+
+    async fn engine(&self) -> Result<&Engine, Fault> {
+        self.engine
+            .get_or_try_init(|| async {
+                let cache = CacheFolder { dir: self.cache.clone(), key: self.cache_key().await? };
+                tokio::task::spawn_blocking(move || Engine::new(cache)).await.map_err(lost_thread)?
+            })
+            .await
+    }
+
+    /// The key that this home's compiled components are authenticated with; made on first use.
+    async fn cache_key(&self) -> Result<Secret, Fault> {
+        const NAME: &str = "compiled-components";
+        if let Some(key) = self.store.document(KEYS, NAME).await? {
+            return Ok(Secret::new(key));
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|error| Fault::new(Kind::Bug, "draw a random key").because_words(error.to_string()))?;
+        self.store.put_document(KEYS, NAME, &key).await?;
+        Ok(Secret::new(key))
+    }
+
+    async fn read_documents<T: serde::de::DeserializeOwned>(&self, collection: &str) -> Result<Vec<T>, Fault> {
+        let documents = self.store.documents(collection).await?;
+        documents.iter().map(|(_, octets)| parse_document(collection, octets)).collect()
+    }
+}
+
+/// The role in which `account` receives.
+///
+/// # Errors
+/// `Unsupported` where it has none.
+pub fn receiving_role(account: &Account) -> Result<&Role, Fault> {
+    account.receive.as_ref().ok_or_else(|| {
+        Fault::new(Kind::Unsupported, format!("receive for the account `{}`", account.name)).because_words("the account does not receive")
+    })
+}
+
+/// The refusal of a name that no account has.
+#[must_use]
+pub fn no_such_account(name: &AccountName, all: &[Account]) -> Fault {
+    let names: Vec<_> = all.iter().map(|account| format!("`{}`", account.name)).collect();
+    let there = if names.is_empty() { "there are no accounts yet".to_owned() } else { format!("there are {}", names.join(", ")) };
+    Fault::new(Kind::NotFound, format!("find the account `{name}`"))
+        .because_words(there)
+        .with_remedy(format!("add it: `postrider account add {name} --receive imap --server HOST --security tls --user USER`"))
+}
+
+fn parse_document<T: serde::de::DeserializeOwned>(collection: &str, octets: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(octets).map_err(|error| Fault::new(Kind::Damaged, format!("read a record of the collection `{collection}`")).because(&error))
+}
+
+fn lost_thread(error: tokio::task::JoinError) -> Fault {
+    Fault::new(Kind::Bug, "prepare a connector").because(&error)
+}
+
+/// Passes on what `net` finds on its way.
+struct StageWatcher {
+    account: AccountName,
+    watcher: Arc<dyn Watcher>,
+}
+
+impl Observe for StageWatcher {
+    fn stage(&self, report: StageReport) {
+        self.watcher.event(Event::Stage { account: self.account.clone(), report });
+    }
+}

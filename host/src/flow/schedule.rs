@@ -1,0 +1,191 @@
+//! The daemon: every account on a session of its own, every sink followed, until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::deliver;
+use super::event::Watcher;
+use super::host::Host;
+use super::mailroom::Tally;
+use super::receive::{chosen_folders, concerns_one_folder, note_pass, sync_folder};
+use super::standing::Standing;
+use crate::clock::Timestamp;
+use crate::connector::session::ReceivingSession;
+use crate::fault::Fault;
+use crate::model::account::Account;
+use crate::model::name::AccountId;
+
+/// How often every folder is gone through although no push told of anything: pushes get lost.
+const SAFETY_PASS: Duration = Duration::from_secs(15 * 60);
+
+/// One account that runs.
+struct Running {
+    account: Account,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Run all accounts and sinks until `stop`; then end the sessions, deliver what is stored, and return.
+///
+/// # Errors
+/// Where the store can no longer say what there is to run.
+pub async fn run(host: &Arc<Host>, watcher: &Arc<dyn Watcher>, stop: &CancellationToken) -> Result<(), Fault> {
+    let sinks_stop = CancellationToken::new();
+    let sinks = {
+        let (host, watcher, stop) = (Arc::clone(host), Arc::clone(watcher), sinks_stop.clone());
+        tokio::spawn(async move { deliver::follow(&host, &watcher, &stop).await })
+    };
+    let outcome = run_accounts(host, watcher, stop).await;
+    sinks_stop.cancel();
+    match tokio::time::timeout(deliver::LAST_ROUND, sinks).await {
+        Ok(Ok(followed)) => {
+            for sink in followed?.into_iter().filter(|sink| sink.fault.is_some()) {
+                tracing::warn!(sink = %sink.sink, fault = ?sink.fault.map(|fault| fault.to_string()), "sink is behind; it goes on at the next start");
+            }
+        }
+        Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => tracing::warn!("sinks took too long to end; they go on at the next start"),
+    }
+    outcome
+}
+
+async fn run_accounts(host: &Arc<Host>, watcher: &Arc<dyn Watcher>, stop: &CancellationToken) -> Result<(), Fault> {
+    let mut edits = host.edits();
+    let mut running: BTreeMap<AccountId, Running> = BTreeMap::new();
+    let outcome = loop {
+        edits.mark_unchanged();
+        let wanted: BTreeMap<_, _> = match host.receiving_accounts(&[]).await {
+            Ok(accounts) => accounts.into_iter().map(|account| (account.id, account)).collect(),
+            Err(fault) => break Err(fault),
+        };
+        // An edited account begins anew, also one that waited for its operator.
+        let (kept, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut running)
+            .into_iter()
+            .partition(|(id, run)| wanted.get(id).is_some_and(|account| *account == run.account && !needs_operator(host, *id)));
+        running = kept;
+        end(host, ended).await;
+        for (id, account) in wanted {
+            running.entry(id).or_insert_with(|| start(host, account, watcher));
+        }
+        tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            changed = edits.changed() => if changed.is_err() { break Ok(()) },
+        }
+    };
+    end(host, running).await;
+    outcome
+}
+
+fn needs_operator(host: &Host, account: AccountId) -> bool {
+    matches!(host.standings.get(account), Some(Standing::NeedsOperator { .. }))
+}
+
+fn start(host: &Arc<Host>, account: Account, watcher: &Arc<dyn Watcher>) -> Running {
+    let stop = CancellationToken::new();
+    let task = {
+        let (host, account, watcher, stop) = (Arc::clone(host), account.clone(), Arc::clone(watcher), stop.clone());
+        tokio::spawn(async move { keep(&host, &account, &watcher, &stop).await })
+    };
+    Running { account, stop, task }
+}
+
+async fn end(host: &Host, running: BTreeMap<AccountId, Running>) {
+    for run in running.values() {
+        run.stop.cancel();
+    }
+    for (id, run) in running {
+        if let Err(error) = run.task.await
+            && error.is_panic()
+        {
+            tracing::error!(account = %run.account.name, "the account's task panicked");
+        }
+        host.standings.forget(id);
+    }
+}
+
+/// Keep one account in step with its server until `stop`.
+async fn keep(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop: &CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let Err(fault) = serve(host, account, watcher, stop, &mut backoff).await else { return };
+        if stop.is_cancelled() {
+            return;
+        }
+        if let Err(fault) = note_pass(host, account, Some(fault.clone())).await {
+            tracing::warn!(account = %account.name, %fault, "the end of a pass could not be noted");
+        }
+        if !fault.kind.is_retried() {
+            tracing::error!(account = %account.name, %fault, cause = fault.causes().next(), remedy = fault.remedy, "account stopped until it is edited");
+            host.standings.set(account.id, Standing::NeedsOperator { fault, since: Timestamp::now() });
+            stop.cancelled().await;
+            return;
+        }
+        let wait = backoff.after_failure(fault.retry_after, account.id.0.wrapping_mul(397).wrapping_add(backoff.failures()));
+        tracing::warn!(account = %account.name, %fault, cause = fault.causes().next(), retry_in = ?wait, "account will be tried again");
+        let at = Timestamp(Timestamp::now().0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        host.standings.set(account.id, Standing::Retrying { fault, at, failures: backoff.failures() });
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// One session from its opening to its end; `Ok` only when stopped.
+async fn serve(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), Fault> {
+    host.standings.set(account.id, Standing::Connecting);
+    let tally = Arc::new(Tally::default());
+    let opening = host.receiving_session(account, watcher, &tally);
+    let session = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        session = opening => session?,
+    };
+    let outcome = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        outcome = converse(host, account, &session, backoff) => outcome,
+    };
+    if stop.is_cancelled() {
+        session.stop().await;
+    } else {
+        session.close().await;
+    }
+    outcome
+}
+
+/// Pass after pass, as the server tells of changes; ends only with a fault.
+async fn converse(host: &Host, account: &Account, session: &ReceivingSession, backoff: &mut Backoff) -> Result<(), Fault> {
+    loop {
+        host.standings.set(account.id, Standing::Syncing);
+        let folders = chosen_folders(account, &session.folders().await?, &[])?;
+        sync_each(host, account, session, &folders).await?;
+        backoff.reset();
+        loop {
+            host.standings.set(account.id, Standing::Watching { since: Timestamp::now() });
+            let told = session.watch(folders.clone(), SAFETY_PASS).await?;
+            if told.is_empty() {
+                break;
+            }
+            host.standings.set(account.id, Standing::Syncing);
+            sync_each(host, account, session, &told).await?;
+        }
+    }
+}
+
+async fn sync_each(host: &Host, account: &Account, session: &ReceivingSession, folders: &[String]) -> Result<(), Fault> {
+    let mut first_fault = None;
+    for folder in folders {
+        match sync_folder(host, account, session, folder).await {
+            Err(fault) if concerns_one_folder(fault.kind) => {
+                tracing::warn!(account = %account.name, folder, %fault, cause = fault.causes().next(), "folder not received");
+                first_fault.get_or_insert(fault);
+            }
+            outcome => outcome?,
+        }
+    }
+    note_pass(host, account, first_fault).await
+}
