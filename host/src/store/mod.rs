@@ -1,1 +1,0 @@
-//! The sealed store. The only place that names sled.
