@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use wasm_encoder::{CustomSection, Encode, Section};
 
 use super::manifest::{MANIFEST_OCTETS, SECTION};
+use crate::fault::{Fault, Kind};
 
 /// Sections that one component may have outermost; compilers write some dozens.
 const SECTIONS: usize = 100_000;
@@ -46,6 +47,17 @@ pub enum SectionError {
     /// The file could not be read.
     #[error("the file cannot be read")]
     Io(#[source] io::Error),
+}
+
+impl From<SectionError> for Fault {
+    fn from(error: SectionError) -> Self {
+        let kind = match error {
+            SectionError::TooLarge(_) => Kind::TooLarge,
+            SectionError::Io(_) => Kind::Storage,
+            _ => Kind::ConnectorFailed,
+        };
+        Self::new(kind, "find the connector's manifest").because(&error)
+    }
 }
 
 /// Which of WebAssembly's two layers a file is of, by its first eight octets.

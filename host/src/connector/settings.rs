@@ -1,6 +1,8 @@
 //! The settings that a connector takes: a flat subset of JSON Schema (draft 2020-12), so that the command line and a form
 //! can be made of it, and so that a stranger's schema cannot make the host compute for long.
 
+use std::fmt;
+
 use jsonschema::PatternOptions;
 use jsonschema::error::ValidationErrorKind;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,21 @@ pub struct SchemaError {
     pub at: String,
     /// What is wrong with it.
     pub wrong: String,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.takes)?;
+        match &self.default {
+            Some(default) => write!(f, " (default {default})")?,
+            None if self.required => write!(f, " (required)")?,
+            None => {}
+        }
+        match &self.about {
+            Some(about) => write!(f, "; {about}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl SettingsSchema {

@@ -1,0 +1,114 @@
+//! One component's file, looked at from outside: what it is, what it asks for, and whether it could run here.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::approval::Wishes;
+use super::audit::{Audit, audit};
+use super::manifest::Manifest;
+use super::section;
+use super::settings::Setting;
+use crate::fault::{Fault, Kind};
+use crate::limits::COMPONENT_OCTETS;
+use crate::model::endpoint::Fingerprint;
+
+/// All that can be said of a component without running it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// Octets of the file.
+    pub size: u64,
+    /// The SHA-256 of the file.
+    pub sha256: Fingerprint,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it is linked to.
+    pub audit: Audit,
+    /// What it asks the operator for, one wish a line.
+    pub asks: Vec<String>,
+    /// What else an author or an operator may want to know.
+    pub notes: Vec<String>,
+    /// The settings that it takes.
+    pub settings: Vec<Setting>,
+}
+
+/// Look at the octets of a component's file, which was read from `path`. Whatever the octets are, this neither panics
+/// nor computes for long: fuzzing calls it.
+///
+/// # Errors
+/// Not a component, not valid, no manifest or a bad one, or one that cannot run on this host; each said in words.
+pub fn inspect_octets(path: PathBuf, octets: &[u8]) -> Result<Inspection, Fault> {
+    let operation = format!("read connector {}", shown(&path));
+    let manifest = read_manifest(octets).map_err(|fault| fault.within(operation.clone()))?;
+    let audit = audit(octets, &manifest).map_err(|error| Fault::from(error).within(operation))?;
+    Ok(Inspection {
+        path,
+        size: octets.len() as u64,
+        sha256: sha256(octets),
+        asks: Wishes::of(&manifest).in_words(),
+        notes: audit.notes(&manifest),
+        settings: manifest.settings.settings(),
+        manifest,
+        audit,
+    })
+}
+
+/// The manifest of the component in `octets`, checked.
+pub(super) fn read_manifest(octets: &[u8]) -> Result<Manifest, Fault> {
+    if octets.len() as u64 > COMPONENT_OCTETS {
+        return Err(too_large(octets.len() as u64));
+    }
+    let json = section::read(&mut std::io::Cursor::new(octets))?;
+    Ok(Manifest::from_json(&json)?)
+}
+
+/// The SHA-256 of `octets`.
+#[must_use]
+pub fn sha256(octets: &[u8]) -> Fingerprint {
+    Fingerprint(Sha256::digest(octets).into())
+}
+
+/// A path as a terminal may show it.
+pub(super) fn shown(path: &std::path::Path) -> String {
+    path.display().to_string().chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+pub(super) fn too_large(size: u64) -> Fault {
+    let words = format!("the file takes {size} octets, and {COMPONENT_OCTETS} are allowed");
+    Fault::new(Kind::TooLarge, "use the component").because_words(words)
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Manifest { name, description, homepage, contract, abilities, .. } = &self.manifest;
+        writeln!(f, "{} ({name})", self.manifest.title())?;
+        for line in description.lines() {
+            writeln!(f, "  {line}")?;
+        }
+        if let Some(homepage) = homepage {
+            writeln!(f, "  {homepage}")?;
+        }
+        writeln!(f, "File      {}, {} octets", shown(&self.path), self.size)?;
+        writeln!(f, "SHA-256   {}", self.sha256)?;
+        writeln!(f, "Contract  {contract}")?;
+        writeln!(f, "Abilities {}", abilities.join(", "))?;
+        section_of(f, "Asks to", &self.asks)?;
+        let settings: Vec<String> = self.settings.iter().map(ToString::to_string).collect();
+        section_of(f, "Settings", &settings)?;
+        let imports: Vec<String> = self.audit.imports.iter().map(|import| format!("{} ({})", import.name, import.reach)).collect();
+        section_of(f, "Imports", &imports)?;
+        section_of(f, "Notes", &self.notes)
+    }
+}
+
+fn section_of(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
+        return writeln!(f, "{heading}: nothing");
+    }
+    writeln!(f, "{heading}:")?;
+    lines.iter().try_for_each(|line| writeln!(f, "  - {line}"))
+}
