@@ -12,10 +12,8 @@ use super::mailroom::{AccountMailroom, Tally};
 use super::standing::{LastPass, Standings};
 use crate::account::RECEIVE;
 use crate::connector::approval::Approval;
-use crate::connector::cache::CacheFolder;
-use crate::connector::engine::{Engine, Prepared};
 use crate::connector::registry::Registry;
-use crate::connector::session::{ReceivingSession, SessionContext};
+use crate::connector::{CacheFolder, Engine, Prepared, ReceivingSession, SessionContext};
 use crate::fault::{Fault, Kind};
 use crate::model::account::{Account, Role};
 use crate::model::name::{AccountId, AccountName, ConnectorId};
@@ -139,7 +137,6 @@ impl Host {
         let context = SessionContext {
             account: account.name.clone(),
             endpoints: vec![(RECEIVE.to_owned(), role.endpoint.clone())],
-            origins: Default::default(),
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
             limits: role.limits.apply(),
@@ -158,11 +155,11 @@ impl Host {
         let engine = self.engine().await?;
         // Held while compiling, so that many accounts of one connector compile it once.
         let mut prepared = self.prepared.lock().await;
-        if let Some(ready) = prepared.get(&component.sha256) {
+        if let Some(ready) = prepared.get(&component.sha256.0) {
             return Ok(ready.clone());
         }
-        let ready = engine.prepare(&component.bytes, component.sha256, &component.manifest.id, &component.manifest.version.to_string()).await?;
-        prepared.insert(component.sha256, ready.clone());
+        let ready = engine.prepare(&component.bytes, component.sha256.0, &component.id, &component.version.to_string()).await?;
+        prepared.insert(component.sha256.0, ready.clone());
         Ok(ready)
     }
 
@@ -170,7 +167,7 @@ impl Host {
         self.engine
             .get_or_try_init(|| async {
                 let cache = CacheFolder { dir: self.cache.clone(), key: self.cache_key().await? };
-                tokio::task::spawn_blocking(move || Engine::new(cache)).await.map_err(lost_thread)?
+                tokio::task::spawn_blocking(move || Engine::new(&cache)).await.map_err(lost_thread)?
             })
             .await
     }

@@ -12,9 +12,10 @@ use super::host::{Host, receiving_role};
 use super::mailroom::Tally;
 use super::standing::LastPass;
 use crate::clock::Timestamp;
-use crate::connector::session::{Folder, ReceivingSession};
+use crate::connector::ReceivingSession;
 use crate::fault::{Fault, Kind};
 use crate::model::account::Account;
+use crate::model::message::Folder;
 use crate::model::name::AccountName;
 
 /// Accounts received at once in one pass.

@@ -15,7 +15,7 @@ use super::mailroom::Tally;
 use super::receive::{chosen_folders, concerns_one_folder, note_pass, sync_folder};
 use super::standing::Standing;
 use crate::clock::Timestamp;
-use crate::connector::session::ReceivingSession;
+use crate::connector::ReceivingSession;
 use crate::fault::Fault;
 use crate::model::account::Account;
 use crate::model::name::AccountId;
@@ -150,10 +150,9 @@ async fn serve(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop:
         outcome = converse(host, account, &session, backoff) => outcome,
     };
     if stop.is_cancelled() {
-        session.stop().await;
-    } else {
-        session.close().await;
+        session.stop();
     }
+    session.close().await;
     outcome
 }
 
