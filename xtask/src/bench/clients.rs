@@ -1,0 +1,146 @@
+//! The clients that are compared, each made ready with a home of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use harness::dovecot::{Dovecot, PASSWORD, USER};
+use harness::package;
+
+use super::measure::{self, Measured};
+
+/// Who receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// The floor: reads the same octets and keeps nothing.
+    Reader,
+    /// mbsync to a Maildir.
+    Mbsync,
+    /// This project, to its store.
+    Store,
+    /// This project, to its store and a Maildir.
+    StoreAndMaildir,
+}
+
+/// A client with a server to receive from and a place to put mail.
+pub(super) struct Prepared {
+    program: PathBuf,
+    arguments: Vec<String>,
+    /// Where mail shall be afterwards.
+    maildir: Option<PathBuf>,
+}
+
+impl Client {
+    pub(super) const ALL: [Self; 4] = [Self::Reader, Self::Mbsync, Self::Store, Self::StoreAndMaildir];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "a reader that discards",
+            Self::Mbsync => "mbsync, Maildir",
+            Self::Store => "postrider, sealed store",
+            Self::StoreAndMaildir => "postrider, sealed store, Maildir",
+        }
+    }
+
+    /// Whether a second pass has nothing to do.
+    pub(super) const fn keeps(self) -> bool {
+        !matches!(self, Self::Reader)
+    }
+
+    pub(super) fn prepare(self, dovecot: &Dovecot, place: &Path, postrider: &Path) -> Result<Prepared> {
+        let (port, ca) = (dovecot.imaps.to_string(), text(&dovecot.ca_file())?);
+        let maildir = place.join("Maildir");
+        match self {
+            Self::Reader => Ok(Prepared {
+                program: std::env::current_exe().context("find this program")?,
+                arguments: vec![super::READER.to_owned(), port, ca],
+                maildir: None,
+            }),
+            Self::Mbsync => {
+                for sub in ["tmp", "new", "cur"] {
+                    fs::create_dir_all(maildir.join(sub)).context("make a Maildir")?;
+                }
+                let file = place.join("mbsyncrc");
+                fs::write(&file, mbsyncrc(&port, &ca, &maildir)).context("write mbsync's configuration")?;
+                let arguments = ["--config", &text(&file)?, "--quiet", "--pull", "bench"].map(str::to_owned).to_vec();
+                Ok(Prepared { program: package::require("mbsync"), arguments, maildir: Some(maildir) })
+            }
+            Self::Store | Self::StoreAndMaildir => {
+                let home = text(&place.join("home"))?;
+                let add = ["account", "add", "bench", "--receive", "imap", "--server", "localhost", "--security", "tls", "--user", USER];
+                let options = ["--port", &port, "--password-stdin", "--ca", &ca, "--home", &home];
+                feed(Command::new(postrider).args(add).args(options), PASSWORD)?;
+                let with_maildir = self == Self::StoreAndMaildir;
+                if with_maildir {
+                    let maildir = text(&maildir)?;
+                    feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
+                }
+                let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
+                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir) })
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// Receive; afterwards the Maildir has `count` messages.
+    pub(super) fn run(&self, count: u64) -> Result<Measured> {
+        let took = measure::run(Command::new(&self.program).args(&self.arguments))?;
+        if let Some(maildir) = &self.maildir {
+            let files = harness::maildir::Maildir::at(maildir).files().len() as u64;
+            if files != count {
+                bail!("{} messages in {}, not {count}", files, maildir.display());
+            }
+        }
+        Ok(took)
+    }
+}
+
+fn mbsyncrc(port: &str, ca: &str, maildir: &Path) -> String {
+    let maildir = maildir.display();
+    format!(
+        "\
+FSync no
+IMAPStore far
+Host localhost
+Port {port}
+User {USER}
+Pass \"{PASSWORD}\"
+TLSType IMAPS
+SystemCertificates no
+CertificateFile {ca}
+Timeout 120
+
+MaildirStore near
+Inbox {maildir}
+Path {maildir}/
+SubFolders Maildir++
+
+Channel bench
+Far :far:INBOX
+Near :near:INBOX
+Sync Pull
+SyncState *
+"
+    )
+}
+
+/// Run a command that gets `input` and must succeed.
+fn feed(command: &mut Command, input: &str) -> Result<()> {
+    use std::io::Write as _;
+    let words = crate::project::words(command);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().with_context(|| format!("start `{words}`"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).with_context(|| format!("write to `{words}`"))?;
+    }
+    let status = child.wait().with_context(|| format!("wait for `{words}`"))?;
+    if !status.success() {
+        bail!("`{words}` ended with {status}");
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
+}

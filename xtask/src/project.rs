@@ -1,0 +1,84 @@
+//! Where things are, and how cargo is called.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// A build profile that the verbs use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Dependencies optimised, no debug information: every test, and the demo.
+    Dev,
+    /// What operators get: the benchmark and the archive.
+    Release,
+}
+
+impl Profile {
+    /// The folder's name in the target folder.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+
+    /// What cargo is told.
+    pub(crate) const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Dev => &[],
+            Self::Release => &["--release"],
+        }
+    }
+}
+
+/// The clone's root.
+pub(crate) fn root() -> Result<PathBuf> {
+    let package = std::env::var("CARGO_MANIFEST_DIR").context("call this as `cargo xtask`")?;
+    Path::new(&package).parent().map(Path::to_owned).context("the package `xtask` has no parent folder")
+}
+
+/// Where binaries of `profile` are, beside this one.
+pub(crate) fn binaries(profile: Profile) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let target = own.ancestors().nth(2).context("find the target folder")?;
+    Ok(target.join(profile.folder()))
+}
+
+/// The built `postrider`.
+pub(crate) fn postrider(profile: Profile) -> Result<PathBuf> {
+    Ok(binaries(profile)?.join("postrider"))
+}
+
+/// `cargo` with `arguments`, in the clone's root.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root()?);
+    // Set for this package, and wrong for every other.
+    command.env_remove("CARGO_MANIFEST_DIR");
+    Ok(command)
+}
+
+/// Build the host, so that the tests, the demo and the benchmark find it.
+pub(crate) fn build_postrider(profile: Profile) -> Result<PathBuf> {
+    let arguments: Vec<&str> = ["build", "--package", "postrider"].iter().chain(profile.options()).copied().collect();
+    finish(&mut cargo(&arguments)?)?;
+    postrider(profile)
+}
+
+/// Run `command` to its end, which must be a success.
+pub(crate) fn finish(command: &mut Command) -> Result<()> {
+    let words = words(command);
+    let status = command.status().with_context(|| format!("run `{words}`"))?;
+    if !status.success() {
+        bail!("`{words}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// A command line as a person would write it.
+pub(crate) fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}

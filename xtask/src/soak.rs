@@ -1,0 +1,33 @@
+//! `cargo xtask soak`: the rounds of kill -9 that are too many for every day.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::project::{self, Profile};
+use crate::suite::Suites;
+use crate::{connectors, setup, toolchain};
+
+/// As promised in the release notes.
+const ROUNDS: u32 = 1_000;
+
+/// `cargo xtask soak [ROUNDS]`.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let rounds = match arguments {
+        [] => ROUNDS,
+        [rounds] => rounds.parse().with_context(|| format!("`{rounds}` is not a number of rounds"))?,
+        _ => bail!("`soak` takes a number of rounds and nothing else"),
+    };
+    let mut suites = Suites::default();
+    suites.run("toolchain and servers", || {
+        toolchain::ensure()?;
+        setup::servers()
+    })?;
+    suites.run("connectors", || connectors::run(&[]))?;
+    suites.run("host", || project::build_postrider(Profile::Dev).map(|_| ()))?;
+    suites.run(&format!("{rounds} rounds of kill -9"), || {
+        let mut command = project::cargo(&["test", "--package", "postrider-tests", "kill::", "--", "--nocapture"])?;
+        command.env("POSTRIDER_SOAK_ROUNDS", rounds.to_string());
+        project::finish(&mut command)
+    })?;
+    suites.passed();
+    Ok(())
+}
