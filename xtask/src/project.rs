@@ -50,6 +50,41 @@ pub(crate) fn postrider(profile: Profile) -> Result<PathBuf> {
     Ok(binaries(profile)?.join("postrider"))
 }
 
+/// The packages of the workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Packages {
+    /// What runs on this machine.
+    pub(crate) native: Vec<String>,
+    /// What becomes components. Built apart from the others: together, cargo would build the host's dependencies with other features,
+    /// and wasmtime once more.
+    pub(crate) components: Vec<String>,
+}
+
+/// Ask cargo for the packages of the workspace.
+pub(crate) fn packages() -> Result<Packages> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"])?.output().context("run `cargo metadata`")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("read the answer of `cargo metadata`")?;
+    let root = root()?;
+    let mut packages = Packages::default();
+    for package in metadata.get("packages").and_then(serde_json::Value::as_array).context("`cargo metadata` names no packages")? {
+        let text =
+            |field: &str| package.get(field).and_then(serde_json::Value::as_str).with_context(|| format!("a package without {field}"));
+        let folder = Path::new(text("manifest_path")?);
+        let is_component = ["plugins", "tests/guests"].iter().any(|parent| folder.starts_with(root.join(parent)));
+        let set = if is_component { &mut packages.components } else { &mut packages.native };
+        set.push(text("name")?.to_owned());
+    }
+    Ok(packages)
+}
+
+/// `--package` for each of `names`.
+pub(crate) fn selection(names: &[String]) -> Vec<&str> {
+    names.iter().flat_map(|name| ["--package", name]).collect()
+}
+
 /// `cargo` with `arguments`, in the clone's root.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

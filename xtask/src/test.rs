@@ -2,12 +2,15 @@
 
 use anyhow::{Result, bail};
 
-use crate::project::{self, Profile};
 use crate::suite::Suites;
-use crate::{connectors, setup, toolchain};
+use crate::toolchain::TARGET;
+use crate::{connectors, project, setup, toolchain};
 
 /// What `--fast` leaves out: minutes, where the rest takes seconds.
 const SLOW: &[&str] = &["receive::ten_thousand", "kill::"];
+
+/// The package of the end-to-end tests.
+const END_TO_END: &str = "postrider-tests";
 
 /// What was asked for.
 struct Options {
@@ -23,17 +26,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         toolchain::ensure()?;
         setup::servers()
     })?;
+    let packages = project::packages()?;
+    let (native, components) = (project::selection(&packages.native), project::selection(&packages.components));
     if options.filter.is_none() {
+        let (lint, wasm) = (["--all-targets", "--", "--deny", "warnings"], ["--target", TARGET, "--", "--deny", "warnings"]);
         suites.run("format", || cargo(&["fmt", "--all", "--check"]))?;
-        suites.run("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+        suites.run("clippy, host and tests", || cargo(&[&["clippy"], &native[..], &lint].concat()))?;
+        suites.run("clippy, connectors", || {
+            cargo(&[&["clippy"], &components[..], &lint].concat())?;
+            cargo(&[&["clippy"], &components[..], &wasm].concat())
+        })?;
     }
-    suites.run("connectors", || connectors::run(&[]))?;
-    suites.run("unit tests", || {
-        let mut arguments = vec!["test", "--workspace", "--exclude", "postrider-tests"];
-        arguments.extend(options.filter.as_deref());
-        cargo(&arguments)
-    })?;
-    suites.run("host", || project::build_postrider(Profile::Dev).map(|_| ()))?;
+    let filter: Vec<&str> = options.filter.as_deref().into_iter().collect();
+    suites.run("build connectors", || connectors::run(&[]))?;
+    suites.run("unit tests, connectors", || cargo(&[&["test"], &components[..], &filter].concat()))?;
+    // With every target, so that the end-to-end tests find the binary that was just built.
+    suites.run("build host and tests", || cargo(&[&["build", "--all-targets"], &native[..]].concat()))?;
+    let unit: Vec<String> = packages.native.iter().filter(|name| *name != END_TO_END).cloned().collect();
+    suites.run("unit tests, host", || cargo(&[&["test"], &project::selection(&unit)[..], &filter].concat()))?;
     suites.run("end-to-end tests", || end_to_end(&options))?;
     suites.passed();
     if options.fast {
@@ -43,7 +53,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn end_to_end(options: &Options) -> Result<()> {
-    let mut arguments = vec!["test", "--package", "postrider-tests"];
+    let mut arguments = vec!["test", "--package", END_TO_END];
     arguments.extend(options.filter.as_deref());
     arguments.push("--");
     if options.fast {
