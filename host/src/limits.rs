@@ -2,6 +2,7 @@
 //! (`--set limit.NAME=VALUE`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,15 @@ pub const PREAMBLE_LINE_OCTETS: usize = 16 << 10;
 
 /// The most lines that a server may send before its preamble is over.
 pub const PREAMBLE_LINES: usize = 200;
+
+/// The most addresses of one name that are tried.
+pub const DIAL_ADDRESSES: usize = 10;
+
+/// How long an address may take before the next one is tried beside it (RFC 8305 section 5).
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+
+/// The longest head of an HTTP proxy's answer to CONNECT.
+pub const PROXY_HEAD_OCTETS: usize = 16 << 10;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,1 @@
+//! What a connector may ask of HTTP.

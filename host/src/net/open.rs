@@ -1,0 +1,140 @@
+//! The way in: dial, secure, greet, sign in, stage by stage; at its end stands a [`Line`].
+
+use super::line::Line;
+use super::observe::{Observe, Stage};
+use super::preamble::imap::{Identity, Imap};
+use super::preamble::{Opening, Preamble, Problem, Step, problem};
+use super::proxy::Proxy;
+use super::reach::{Target, reach};
+use super::stage::{Stages, late};
+use super::tls::{self, Believed, Peer};
+use super::wire::Wire;
+use crate::fault::{Fault, Kind};
+use crate::model::endpoint::{Endpoint, Protocol, Security};
+use crate::secret::Secret;
+
+/// Open, secure and sign in to `endpoint`: everything before the first octet that a connector may write. Each stage may take the
+/// endpoint's connect time-out, and is reported to `observer`. Without a `secret` nobody signs in.
+///
+/// # Errors
+/// Each stage's own kind of [`Fault`], with the operation, the cause and what to do next. The words of a refused sign-in are in
+/// `words` and nowhere else, with the secret taken out; components must not get them.
+pub async fn open(endpoint: &Endpoint, secret: Option<&Secret>, observer: &dyn Observe) -> Result<(Line, Opening), Fault> {
+    let authority = endpoint.authority();
+    let identity = identity(endpoint, secret, &authority)?;
+    let proxy = endpoint.proxy.as_deref().map(Proxy::from_setting).transpose()?;
+    let believed = if endpoint.security == Security::None { None } else { Some(Believed::load(&endpoint.trust).await?) };
+    let stages = Stages::new(observer, endpoint.timeouts.connect);
+    let usual_ports = match endpoint.protocol {
+        Protocol::Imap => "IMAP over TLS is usually 993, with STARTTLS 143",
+        Protocol::Pop3 | Protocol::Smtp | Protocol::Lmtp | Protocol::Stream => "Ask the server's operator",
+    };
+    let target = Target { server: &endpoint.server, port: endpoint.port, authority: &authority, usual_ports };
+    let mut wire = reach(target, proxy.as_ref(), stages).await?;
+    if let (Security::Tls, Some(believed)) = (endpoint.security, &believed) {
+        wire = secure(wire, endpoint, &authority, believed, stages).await?;
+    }
+    let opening = match endpoint.protocol {
+        Protocol::Imap => {
+            let mut machine = Imap::new(endpoint.security, identity);
+            let (ready, opening) = greet(wire, &mut machine, endpoint, &authority, believed.as_ref(), stages).await?;
+            wire = ready;
+            opening
+        }
+        _ => Opening::default(),
+    };
+    Ok((Line::new(wire, authority, endpoint.timeouts.read), opening))
+}
+
+/// Who signs in; and what cannot be, before anything is dialled.
+fn identity(endpoint: &Endpoint, secret: Option<&Secret>, authority: &str) -> Result<Option<Identity>, Fault> {
+    match endpoint.protocol {
+        Protocol::Imap => {}
+        // A secret never goes to a protocol that the host does not speak.
+        Protocol::Stream if endpoint.security != Security::Starttls => return Ok(None),
+        Protocol::Stream => {
+            return Err(Fault::new(Kind::Misconfigured, format!("open {authority}"))
+                .because_words("there is no STARTTLS on a bare stream")
+                .with_remedy("use `--security tls`"));
+        }
+        Protocol::Pop3 | Protocol::Smtp | Protocol::Lmtp => {
+            return Err(Fault::new(Kind::Unsupported, format!("open {authority}"))
+                .because_words("this version of postrider speaks the preamble of IMAP only"));
+        }
+    }
+    match (&endpoint.user, secret) {
+        (_, None) => Ok(None),
+        (Some(user), Some(secret)) => Ok(Some(Identity { user: user.clone(), secret: secret.clone() })),
+        (None, Some(_)) => Err(Fault::new(Kind::Misconfigured, format!("sign in to {authority}"))
+            .because_words("there is a password, but no user")
+            .with_remedy("name the user: `postrider account edit NAME --user USER`")),
+    }
+}
+
+async fn secure(wire: Wire, endpoint: &Endpoint, authority: &str, believed: &Believed, stages: Stages<'_>) -> Result<Wire, Fault> {
+    let peer = Peer { server: &endpoint.server, authority, port: endpoint.port, security: endpoint.security };
+    let silent = || late(format!("secure the line to {authority} by TLS")).with_remedy(tls::mind_the_port(peer));
+    stages.run(Stage::Tls, silent, tls::secure(wire, peer, believed, &[])).await
+}
+
+async fn greet(
+    mut wire: Wire,
+    machine: &mut dyn Preamble,
+    endpoint: &Endpoint,
+    authority: &str,
+    believed: Option<&Believed>,
+    stages: Stages<'_>,
+) -> Result<(Wire, Opening), Fault> {
+    let silent = || late(format!("greet {authority}")).with_remedy(problem::mind_the_mode(endpoint));
+    let pause = stages
+        .run(Stage::Greeting, silent, async {
+            let pause = pump(&mut wire, machine, endpoint).await?;
+            let finding = match &pause {
+                Step::StartTls => "the server offers STARTTLS".to_owned(),
+                _ => machine.greeting().to_owned(),
+            };
+            Ok((pause, finding))
+        })
+        .await?;
+    match (pause, believed) {
+        (Step::Done(opening), _) => return Ok((wire, opening)),
+        (Step::StartTls, Some(believed)) => wire = secure(wire, endpoint, authority, believed, stages).await?,
+        (Step::StartTls, None) => {
+            return Err(Fault::new(Kind::Bug, format!("secure the line to {authority}")).because_words("nothing is believed here"));
+        }
+        _ => {}
+    }
+    let sign_in = format!("sign in to {authority} as {}", endpoint.user.as_deref().unwrap_or("nobody"));
+    let silent = || late(sign_in.clone()).with_remedy("the server takes long to answer: raise `--connect-timeout-ms`");
+    let opening = stages
+        .run(Stage::SignIn, silent, async {
+            loop {
+                if let Step::Done(opening) = pump(&mut wire, machine, endpoint).await? {
+                    let finding = match (&endpoint.user, opening.signed_in) {
+                        (Some(user), true) => format!("signed in as {user}"),
+                        (None, true) => "the server says that the line is signed in".to_owned(),
+                        (_, false) => "nobody signs in".to_owned(),
+                    };
+                    return Ok((opening, finding));
+                }
+            }
+        })
+        .await?;
+    Ok((wire, opening))
+}
+
+/// Run the machine until it wants something other than octets.
+async fn pump(wire: &mut Wire, machine: &mut dyn Preamble, endpoint: &Endpoint) -> Result<Step, Fault> {
+    let lost = |error: &std::io::Error, problem: Problem| problem.into_fault(endpoint).because(error);
+    loop {
+        match machine.step(&mut wire.pending).map_err(|problem| problem.into_fault(endpoint))? {
+            Step::Read => match wire.fill().await {
+                Ok(true) => {}
+                Ok(false) => return Err(machine.closed(&wire.pending).into_fault(endpoint)),
+                Err(error) => return Err(lost(&error, machine.closed(&wire.pending))),
+            },
+            Step::Write(octets) => wire.send(&octets).await.map_err(|error| lost(&error, machine.closed(&wire.pending)))?,
+            pause @ (Step::StartTls | Step::Greeted | Step::Done(_)) => return Ok(pause),
+        }
+    }
+}
