@@ -55,9 +55,7 @@ pub async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
         if let Some(address) = waiting.pop_front() {
             attempts.push(async move { (address, TcpStream::connect(address).await) });
         }
-        let stagger = async {
-            if waiting.is_empty() { std::future::pending().await } else { tokio::time::sleep(DIAL_STAGGER).await }
-        };
+        let stagger = async { if waiting.is_empty() { std::future::pending().await } else { tokio::time::sleep(DIAL_STAGGER).await } };
         tokio::select! {
             attempt = attempts.next() => match attempt {
                 Some((_, Ok(socket))) => {

@@ -45,11 +45,6 @@ impl<'a> Stages<'a> {
         self.observer.stage(report);
         value
     }
-
-    /// Report what needed no time: a stage that was part of another, or was not needed.
-    pub(super) fn note(&self, stage: Stage, finding: String) {
-        self.observer.stage(StageReport { stage, took: Duration::ZERO, outcome: Ok(finding) });
-    }
 }
 
 /// "5 s" or "250 ms".

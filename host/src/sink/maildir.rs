@@ -82,7 +82,9 @@ impl Maildir {
     fn fault(&self, error: &MaildirError) -> Fault {
         let fault = Fault::new(Kind::Storage, format!("deliver to the Maildir {}", self.dir.display())).because(error);
         match error.source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fault.with_remedy("make room on the disk; delivery goes on where it stopped"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                fault.with_remedy("make room on the disk; delivery goes on where it stopped")
+            }
             io::ErrorKind::PermissionDenied => fault.with_remedy("make the directory writable for the user that runs postrider"),
             io::ErrorKind::ReadOnlyFilesystem => fault.with_remedy("mount the file system writable, or point the sink elsewhere"),
             _ => fault,
@@ -96,7 +98,11 @@ impl Sink for Maildir {
         let maildir = self.clone();
         let round = tokio::task::spawn_blocking(move || {
             // Somebody may have taken the directories away since.
-            maildir.make_directories().and_then(|()| maildir.base_names()).map_err(|error| maildir.fault(&error)).map(|present| (maildir, present))
+            maildir
+                .make_directories()
+                .and_then(|()| maildir.base_names())
+                .map_err(|error| maildir.fault(&error))
+                .map(|present| (maildir, present))
         });
         let (maildir, present) = round.await.map_err(|error| lost_thread(&error))??;
         Ok(Box::new(MaildirRound { maildir, present }))
@@ -286,7 +292,9 @@ mod tests {
 
     #[tokio::test]
     async fn messages_land_in_new_with_their_line_endings() {
-        for (line_endings, expected) in [(LineEndings::Lf, &b"Subject: x\n\nbody\n"[..]), (LineEndings::Crlf, b"Subject: x\r\n\r\nbody\r\n")] {
+        for (line_endings, expected) in
+            [(LineEndings::Lf, &b"Subject: x\n\nbody\n"[..]), (LineEndings::Crlf, b"Subject: x\r\n\r\nbody\r\n")]
+        {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("deep/Mail");
             let maildir = Maildir::open(&path, line_endings).unwrap();

@@ -199,10 +199,9 @@ impl Imap {
 
     fn continued(&mut self) -> Result<Step, Problem> {
         match &mut self.state {
-            State::SignIn { command, .. } => command
-                .go_on()
-                .map(Step::Write)
-                .ok_or_else(|| Problem::Malformed { got: "a challenge where none was due".to_owned() }),
+            State::SignIn { command, .. } => {
+                command.go_on().map(Step::Write).ok_or_else(|| Problem::Malformed { got: "a challenge where none was due".to_owned() })
+            }
             _ => Err(Problem::Malformed { got: "a continuation where none was due".to_owned() }),
         }
     }

@@ -122,7 +122,13 @@ const REFUSALS: &[Refusal] = &[
     },
     Refusal {
         // Dovecot when its user database does not answer; Exchange Online when the mailbox's server is away.
-        words: &["temporary authentication failure", "temporary failure", "authenticated but not connected", "try again later", "server busy"],
+        words: &[
+            "temporary authentication failure",
+            "temporary failure",
+            "authenticated but not connected",
+            "try again later",
+            "server busy",
+        ],
         codes: &["UNAVAILABLE", "SERVERBUG", "INUSE"],
         kind: Kind::Transient,
         code: "UNAVAILABLE",
@@ -161,7 +167,9 @@ pub fn known_code(name: &str) -> Option<&'static str> {
 pub fn explain(said: &Said, fault: Fault) -> Fault {
     match find(said) {
         Some(refusal) => apply(refusal, said, fault),
-        None => worded(said, "AUTHENTICATIONFAILED", fault).because_words("the server refuses this user and password").with_remedy(WRONG_PASSWORD),
+        None => worded(said, "AUTHENTICATIONFAILED", fault)
+            .because_words("the server refuses this user and password")
+            .with_remedy(WRONG_PASSWORD),
     }
 }
 
@@ -202,13 +210,23 @@ mod tests {
             ("AUTHENTICATIONFAILED", "Authentication failed.", Kind::Unauthenticated, "wrong"),
             ("AUTHENTICATIONFAILED", "Invalid credentials (Failure)", Kind::Unauthenticated, "wrong"),
             ("", "LOGIN failed.", Kind::Unauthenticated, "refuses this user"),
-            ("ALERT", "Application-specific password required: https://support.google.com/x (Failure)", Kind::Unauthenticated, "app password"),
+            (
+                "ALERT",
+                "Application-specific password required: https://support.google.com/x (Failure)",
+                Kind::Unauthenticated,
+                "app password",
+            ),
             ("WEBALERT", "Web login required.", Kind::Unauthenticated, "web browser"),
             ("ALERT", "Please log in via your web browser: https://x (Failure)", Kind::Unauthenticated, "web browser"),
             ("", "AuthFailed:LogonDenied-BasicAuthBlocked", Kind::Unauthenticated, "no longer takes passwords"),
             ("ALERT", "Your account is not enabled for IMAP use. (Failure)", Kind::Forbidden, "switched off"),
             ("", "You are yet to enable IMAP for your account.", Kind::Forbidden, "switched off"),
-            ("", "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)", Kind::Throttled, "no further connection"),
+            (
+                "",
+                "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+                Kind::Throttled,
+                "no further connection",
+            ),
             ("ALERT", "Too many simultaneous connections. (Failure)", Kind::Throttled, "no further connection"),
             ("LIMIT", "Come back", Kind::Throttled, "no further connection"),
             ("OVERQUOTA", "Account exceeded command or bandwidth limits. (Failure)", Kind::Throttled, "how often"),

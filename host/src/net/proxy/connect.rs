@@ -131,7 +131,10 @@ mod tests {
         let own = || Some(Credentials { user: b"me".to_vec(), password: Secret::new("correct horse") });
         assert_eq!(answer(None, b"HTTP/1.1 407 No\r\n\r\n").0, Err(ProxyError::PasswordWanted));
         assert_eq!(answer(own(), b"HTTP/1.1 407 No\r\n\r\n").0, Err(ProxyError::PasswordRefused));
-        assert_eq!(answer(own(), b"HTTP/1.1 403 correct horse\r\n\r\n").0, Err(ProxyError::Forbidden("HTTP/1.1 403 [redacted]".to_owned())));
+        assert_eq!(
+            answer(own(), b"HTTP/1.1 403 correct horse\r\n\r\n").0,
+            Err(ProxyError::Forbidden("HTTP/1.1 403 [redacted]".to_owned()))
+        );
         assert!(answer(None, b"HTTP/1.1 502 Bad Gateway\r\n\r\n").0.unwrap_err().is_about_the_address());
         assert_eq!(answer(None, b"* OK IMAP").0, Err(ProxyError::NotAProxy("HTTP")));
         assert_eq!(answer(None, b"HTTP/1.1 abc\r\n\r\n").0, Err(ProxyError::Malformed("HTTP/1.1 abc".to_owned())));

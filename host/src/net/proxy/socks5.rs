@@ -76,7 +76,8 @@ impl Negotiate for Socks5 {
         match (&self.state, pending.first()) {
             (State::Begin, _) => {
                 self.state = State::Method;
-                let methods: &[u8] = if self.credentials.is_some() { &[VERSION, 2, NO_SIGN_IN, PASSWORD] } else { &[VERSION, 1, NO_SIGN_IN] };
+                let methods: &[u8] =
+                    if self.credentials.is_some() { &[VERSION, 2, NO_SIGN_IN, PASSWORD] } else { &[VERSION, 1, NO_SIGN_IN] };
                 return Ok(Step::Write(Zeroizing::new(methods.to_vec())));
             }
             (State::Method | State::Reply, Some(version)) if *version != VERSION => return Err(ProxyError::NotAProxy("SOCKS5")),
@@ -186,7 +187,11 @@ mod tests {
     fn an_address_with_a_password() {
         for (address, request, reply) in [
             ("10.0.0.1:143", &b"\x05\x01\x00\x01\x0a\x00\x00\x01\x00\x8f"[..], &[5, 0, 0, 3, 2, b'a', b'b', 0, 1][..]),
-            ("[::1]:143", b"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x8f", &[5, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            (
+                "[::1]:143",
+                b"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x8f",
+                &[5, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            ),
         ] {
             let machine = Socks5::new(Destination::Address(address.parse().unwrap()), credentials());
             let (written, over, left) = speak(machine, &[&[5, 2], &[1, 0], reply]);

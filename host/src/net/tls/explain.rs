@@ -46,12 +46,13 @@ fn not_tls(error: &Error, message: &InvalidMessage, peer: Peer<'_>, fault: Fault
     // A first record that is none is clear text; anything later is broken TLS.
     let clear_text = matches!(message, InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion);
     match peer.security {
-        Security::Tls if clear_text => Fault { kind: Kind::Misconfigured, ..fault }
-            .because(error)
-            .with_remedy(format!("the server does not speak TLS on port {}: try `--security starttls`, or the server's TLS port, usually 993", peer.port)),
-        Security::Starttls if clear_text => fault
-            .because(error)
-            .with_remedy("there was clear text where TLS had to begin: the server is broken, or somebody sits on the line; tell its operator"),
+        Security::Tls if clear_text => Fault { kind: Kind::Misconfigured, ..fault }.because(error).with_remedy(format!(
+            "the server does not speak TLS on port {}: try `--security starttls`, or the server's TLS port, usually 993",
+            peer.port
+        )),
+        Security::Starttls if clear_text => fault.because(error).with_remedy(
+            "there was clear text where TLS had to begin: the server is broken, or somebody sits on the line; tell its operator",
+        ),
         _ => Fault { kind: Kind::Malformed, ..fault }.because(error).with_remedy(mind_the_port(peer)),
     }
 }
@@ -78,9 +79,10 @@ fn certificate(problem: &CertificateError, peer: Peer<'_>, presented: Option<&Ce
     let names = presented.and_then(|presented| presented.facts.as_ref()).map_or_else(String::new, |facts| facts.listed_names());
     let self_issued = presented.and_then(|presented| presented.facts.as_ref()).is_some_and(|facts| facts.self_issued);
     let (what, remedy) = match problem {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            ("the certificate has expired".to_owned(), format!("the server's operator has to renew it (or check this machine's clock); {pin}"))
-        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "the certificate has expired".to_owned(),
+            format!("the server's operator has to renew it (or check this machine's clock); {pin}"),
+        ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ("the certificate is not valid yet".to_owned(), format!("check this machine's clock; {pin}"))
         }
@@ -92,16 +94,16 @@ fn certificate(problem: &CertificateError, peer: Peer<'_>, presented: Option<&Ce
             "the certificate is not signed by an authority that is believed".to_owned(),
             format!("for an authority of your own: `--ca FILE` with its certificate; {pin}"),
         ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            format!("the certificate is not for {}", peer.server),
-            format!("it is valid for {names}: use that name as `--server`; {pin}"),
-        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            (format!("the certificate is not for {}", peer.server), format!("it is valid for {names}: use that name as `--server`; {pin}"))
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             ("the certificate is not made for a server".to_owned(), format!("the server's operator has to change it; {pin}"))
         }
-        CertificateError::Revoked => {
-            ("the certificate was revoked by its authority".to_owned(), "the server's operator has to change it; do not accept it".to_owned())
-        }
+        CertificateError::Revoked => (
+            "the certificate was revoked by its authority".to_owned(),
+            "the server's operator has to change it; do not accept it".to_owned(),
+        ),
         CertificateError::ApplicationVerificationFailure => (
             "the certificate is none of those that this account is pinned to".to_owned(),
             format!("if the server's operator confirms that it was changed, and this is its fingerprint: `--pin {}`", pin_of(presented)),
