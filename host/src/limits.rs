@@ -53,7 +53,7 @@ limits! {
     cpu_burst_ms = "cpu-burst-ms", 5_000, 10, 600_000;
     /// Share of one core, in percent, that a session may use over a minute after its first ten seconds.
     cpu_share_percent = "cpu-share-percent", 90, 1, 100;
-    /// Calls a second of imports that neither wait nor move octets.
+    /// Calls of imports a second; further ones are held up.
     import_calls_per_second = "import-calls-per-second", 200_000, 100, 10_000_000;
     /// Log lines a minute; further ones are counted and dropped.
     log_lines_per_minute = "log-lines-per-minute", 600, 0, 100_000;
@@ -91,6 +91,75 @@ pub const WRITE_OCTETS: usize = 1 << 20;
 
 /// The greatest component file.
 pub const COMPONENT_OCTETS: u64 = 64 << 20;
+
+/// Sessions that may be open at once, over all accounts.
+pub const SESSIONS: usize = 8_192;
+
+/// The most octets that one call of an import may carry: ten thousand ids of the greatest length are 5 MB.
+pub const CALL_OCTETS: usize = 16 << 20;
+
+/// The most imports of one session that may be under way at once.
+pub const CALLS_IN_FLIGHT: usize = 64;
+
+/// The most core instances, tables and memories of one component: a Rust component has about five, a Python one about thirty.
+pub const COMPONENT_INSTANCES: usize = 100;
+/// See [`COMPONENT_INSTANCES`].
+pub const COMPONENT_TABLES: usize = 100;
+/// See [`COMPONENT_INSTANCES`].
+pub const COMPONENT_MEMORIES: usize = 10;
+
+/// The most octets that wait between a component and the host on one stream.
+pub const STREAM_OCTETS: usize = 64 << 10;
+
+/// Lengths and numbers that the contract itself fixes (`wit/`), the same for every account.
+pub mod contract {
+    /// Octets of a folder's id.
+    pub const FOLDER_ID_OCTETS: usize = 1_024;
+    /// Octets of a scope's generation.
+    pub const GENERATION_OCTETS: usize = 128;
+    /// Octets of a message's id, stable id or thread id.
+    pub const ID_OCTETS: usize = 512;
+    /// Folders or keywords of one message, each.
+    pub const LABELS: usize = 1_000;
+    /// Octets of one keyword.
+    pub const KEYWORD_OCTETS: usize = 512;
+    /// Pairs of `extra`.
+    pub const EXTRA_PAIRS: usize = 64;
+    /// Octets of a name in `extra`.
+    pub const EXTRA_NAME_OCTETS: usize = 64;
+    /// Octets of a value in `extra`.
+    pub const EXTRA_VALUE_OCTETS: usize = 4_096;
+    /// Arrivals in one `recognise`.
+    pub const RECOGNISED: usize = 1_000;
+    /// Ids in one page.
+    pub const PAGE: usize = 10_000;
+    /// Octets of a page's `after`.
+    pub const AFTER_OCTETS: usize = 4_096;
+    /// Octets of an error's code.
+    pub const CODE_OCTETS: usize = 128;
+    /// Octets of an error's message.
+    pub const MESSAGE_OCTETS: usize = 1_024;
+    /// Octets of a key of `state`.
+    pub const STATE_KEY_OCTETS: usize = 128;
+    /// Octets of a request's URL.
+    pub const URL_OCTETS: usize = 8_192;
+    /// Headers of a request.
+    pub const HEADERS: usize = 64;
+    /// Octets of all headers of a request.
+    pub const HEADER_OCTETS: usize = 32 << 10;
+    /// Folders asked for at once.
+    pub const FOLDERS_PER_PAGE: u32 = 500;
+    /// Names from the root down to a folder.
+    pub const FOLDER_DEPTH: usize = 64;
+    /// Words of `abilities`.
+    pub const ABILITIES: usize = 100;
+    /// Octets of one word of `abilities`, or of a folder's role.
+    pub const ABILITY_OCTETS: usize = 128;
+    /// Identities of one account.
+    pub const IDENTITIES: usize = 1_000;
+    /// Recipients of one envelope.
+    pub const RECIPIENTS: usize = 1_000;
+}
 
 /// The longest line of a preamble (RFC 9051 section 4 sets none; servers' capability lines stay far below).
 pub const PREAMBLE_LINE_OCTETS: usize = 16 << 10;

@@ -2,11 +2,36 @@
 
 pub mod approval;
 pub mod audit;
+mod bindings;
+mod bounds;
+mod budget;
+mod cache;
+mod contract;
+mod engine;
 mod folder;
+mod host;
 pub mod inspection;
+mod instance;
+mod line;
 pub mod manifest;
 pub mod pack;
+mod profile;
+mod receiving;
 pub mod registry;
 pub mod seam;
 pub mod section;
+mod sending;
+mod session;
 pub mod settings;
+mod streams;
+mod ticker;
+mod wasi;
+
+pub use cache::CacheFolder;
+pub use engine::{Engine, Prepared, Role};
+pub use line::{Observe, Unobserved};
+pub use profile::Identity;
+pub use receiving::{Appended, Fetched, ReceivingSession};
+pub use sending::{Envelope, Recipient, SendingSession, Verdict};
+pub use session::SessionContext;
+pub use streams::Octets;

@@ -56,3 +56,10 @@ pub trait CredentialBroker: Send + Sync {
     /// The credential that the manifest declares under this name, for HTTP.
     async fn http_credential(&self, credential: &str) -> Result<Secret, Fault>;
 }
+
+/// The durable mark between the last octet of a submission and the server's answer: `submission` of the contract.
+#[async_trait]
+pub trait Committing: Send + Sync {
+    /// Note that the submission `id` is about to be handed to the server; durable when this returns.
+    async fn committing(&self, id: String) -> Result<(), Fault>;
+}

@@ -135,3 +135,29 @@ pub struct Summary {
     /// The Message-ID field without angle brackets.
     pub rfc5322_message_id: Option<String>,
 }
+
+/// A folder, label or maildrop of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// As the server names it; the connector's to make up, the host's to give back.
+    pub id: String,
+    /// Names from the root down, in Unicode, for people.
+    pub path: Vec<String>,
+    /// "inbox", "sent", "drafts", "trash", "junk", "archive", "all", "flagged" (RFC 6154) or the provider's own word.
+    pub role: Option<String>,
+    /// Whether it can hold messages.
+    pub selectable: bool,
+    /// Further facts.
+    pub extra: Extra,
+}
+
+/// What became of one id in a change on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The id.
+    pub id: String,
+    /// Its new id, where it moved and the server tells.
+    pub moved_to: Option<String>,
+    /// Why nothing happened.
+    pub failed: Option<crate::fault::Fault>,
+}
