@@ -1,3 +1,13 @@
 //! The built binary from outside: one module a promise.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what panics here fails a test, which is what it is for")]
+
+mod account;
+mod cli;
+mod daemon;
 mod harness_itself;
+mod kill;
+mod mistakes;
+mod receive;
+mod scene;
+mod words;

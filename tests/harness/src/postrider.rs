@@ -178,7 +178,6 @@ impl Outcome {
     /// # Panics
     /// When the command failed; its words are in the panic.
     #[track_caller]
-    #[must_use]
     pub fn succeeded(self) -> Self {
         assert!(self.code == Some(0), "`{}` ended with {:?}:\n{}{}", self.command, self.code, self.stderr, self.text());
         self
