@@ -1,0 +1,26 @@
+//! The IMAP connector: receives mail (RFC 3501, RFC 9051), on three floors.
+//!
+//! | floor | modules | knows |
+//! |---|---|---|
+//! | grammar | [`command`], [`response`], [`uid_set`], [`mailbox_name`] | octets and values |
+//! | conversation | [`session`], [`list`], [`sync`], [`watch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
+//! | shell | `shell` (in the component only) | the contract |
+//!
+//! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose:
+//! QRESYNC (the number of messages proves the same, see [`sync`]), and everything that would mark a message as read.
+
+pub mod command;
+pub mod cursor;
+pub mod leave;
+pub mod limits;
+pub mod list;
+pub mod mailbox_name;
+pub mod refusal;
+pub mod response;
+pub mod session;
+pub mod settings;
+#[cfg(target_family = "wasm")]
+mod shell;
+pub mod sync;
+pub mod uid_set;
+pub mod watch;

@@ -1,0 +1,29 @@
+//! What a connector for Postrider is built from: the contract's bindings, a reader for lines and literals, the contract of a
+//! protocol's state machine, the one pump that runs it, and (feature `testing`) the kit that tests it natively.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`bindings`] | generated from `wit/`; the three `export_*` macros |
+//! | [`types`] | the contract's types under short names |
+//! | [`error`] | making and placing the contract's errors |
+//! | [`line`] | octets to lines and literals, with limits, without I/O |
+//! | [`machine`] | what a conversation is: inputs, actions, steps |
+//! | [`turn`] | who has the line, and who wants it |
+//! | [`pump`] | runs a machine on a connection and the mailbox |
+//! | [`settings`] | the account's settings as a type of the connector |
+//! | `testing` | transcripts, cut and closed everywhere |
+//!
+//! Left out on purpose: protocols (they are the connectors'), clocks and randomness (a machine gets them as input).
+
+pub mod bindings;
+pub mod error;
+pub mod line;
+pub mod machine;
+pub mod pump;
+pub mod settings;
+pub mod turn;
+pub mod types;
+
+pub use bindings::profiled::export_profiled;
+pub use bindings::receiver::export_receiver;
+pub use bindings::sender::export_sender;

@@ -1,0 +1,174 @@
+//! The grammar of what is sent (RFC 9051 section 6), without tags and line ends.
+
+use crate::uid_set::UidSet;
+
+/// A command's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command(Vec<u8>);
+
+impl Command {
+    /// The octets after the tag.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What an error says of it: the text, cut to 80 octets.
+    #[must_use]
+    pub fn label(&self) -> String {
+        String::from_utf8_lossy(self.0.get(..80).unwrap_or(&self.0)).into_owned()
+    }
+
+    fn plain(text: impl Into<Vec<u8>>) -> Self {
+        Self(text.into())
+    }
+
+    fn with_name(before: &str, name: &[u8], after: &str) -> Self {
+        let mut text = before.as_bytes().to_vec();
+        text.push(b'"');
+        for &octet in name {
+            if matches!(octet, b'"' | b'\\') {
+                text.push(b'\\');
+            }
+            text.push(octet);
+        }
+        text.push(b'"');
+        text.extend_from_slice(after.as_bytes());
+        Self(text)
+    }
+}
+
+/// `LIST` of everything; `special_use`: with the attributes of RFC 6154.
+#[must_use]
+pub fn list(special_use: bool) -> Command {
+    Command::plain(if special_use { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" })
+}
+
+/// `EXAMINE`: open a mailbox without changing anything in it.
+#[must_use]
+pub fn examine(name: &[u8], condstore: bool) -> Command {
+    Command::with_name("EXAMINE ", name, if condstore { " (CONDSTORE)" } else { "" })
+}
+
+/// `SELECT`: open a mailbox to change it.
+#[must_use]
+pub fn select(name: &[u8]) -> Command {
+    Command::with_name("SELECT ", name, "")
+}
+
+/// `STATUS` of what tells whether a mailbox changed.
+#[must_use]
+pub fn status(name: &[u8], condstore: bool) -> Command {
+    Command::with_name(
+        "STATUS ",
+        name,
+        if condstore { " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)" } else { " (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)" },
+    )
+}
+
+/// The UIDs from `first` to `last` (none: to the end), in one response (RFC 4731).
+#[must_use]
+pub fn search(first: u32, last: Option<u32>) -> Command {
+    Command::plain(format!("UID SEARCH RETURN (ALL) UID {}", span(first, last)))
+}
+
+/// The same, one response a message: for servers without ESEARCH, and without a bound on the length of a line.
+#[must_use]
+pub fn fetch_uids(first: u32, last: Option<u32>) -> Command {
+    Command::plain(format!("UID FETCH {} (UID)", span(first, last)))
+}
+
+/// Flags of the UIDs below `next`, where they changed after `modseq` (RFC 7162 section 3.1.4), or of all.
+#[must_use]
+pub fn fetch_flags(next: u32, modseq: Option<u64>) -> Command {
+    let last = next.saturating_sub(1);
+    Command::plain(match modseq {
+        Some(modseq) => format!("UID FETCH 1:{last} (UID FLAGS) (CHANGEDSINCE {modseq})"),
+        None => format!("UID FETCH 1:{last} (UID FLAGS)"),
+    })
+}
+
+/// Flags of these.
+#[must_use]
+pub fn fetch_flags_of(uids: &UidSet) -> Command {
+    Command::plain(format!("UID FETCH {uids} (UID FLAGS)"))
+}
+
+/// Whole messages, without marking them as read. `object_id`: with the ids of RFC 8474.
+#[must_use]
+pub fn fetch_messages(uids: &UidSet, object_id: bool) -> Command {
+    let ids = if object_id { " EMAILID THREADID" } else { "" };
+    Command::plain(format!("UID FETCH {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{ids} BODY.PEEK[])"))
+}
+
+/// `UID STORE` of flags to add or to remove, without an answer a message.
+#[must_use]
+pub fn store(uids: &UidSet, add: bool, flags: &[String]) -> Command {
+    let sign = if add { '+' } else { '-' };
+    Command::plain(format!("UID STORE {uids} {sign}FLAGS.SILENT ({})", flags.join(" ")))
+}
+
+/// `UID MOVE` (RFC 6851).
+#[must_use]
+pub fn move_to(uids: &UidSet, target: &[u8]) -> Command {
+    Command::with_name(&format!("UID MOVE {uids} "), target, "")
+}
+
+/// `UID COPY`.
+#[must_use]
+pub fn copy_to(uids: &UidSet, target: &[u8]) -> Command {
+    Command::with_name(&format!("UID COPY {uids} "), target, "")
+}
+
+/// `UID EXPUNGE` (RFC 4315): of these only.
+#[must_use]
+pub fn expunge(uids: &UidSet) -> Command {
+    Command::plain(format!("UID EXPUNGE {uids}"))
+}
+
+/// A command of one word.
+#[must_use]
+pub fn word(word: &'static str) -> Command {
+    Command::plain(word)
+}
+
+/// Whether this may stand among the flags of a command: a system flag or an atom (RFC 9051 section 9, `flag`).
+#[must_use]
+pub fn is_flag(flag: &str) -> bool {
+    let name = flag.strip_prefix('\\').unwrap_or(flag);
+    !name.is_empty()
+        && name.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']'))
+}
+
+fn span(first: u32, last: Option<u32>) -> String {
+    last.map_or_else(|| format!("{first}:*"), |last| format!("{first}:{last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(command: &Command) -> String {
+        String::from_utf8_lossy(command.octets()).into_owned()
+    }
+
+    #[test]
+    fn known_commands() {
+        assert_eq!(text(&examine(b"a\"b\\c", true)), r#"EXAMINE "a\"b\\c" (CONDSTORE)"#);
+        assert_eq!(text(&fetch_flags(12, Some(7))), "UID FETCH 1:11 (UID FLAGS) (CHANGEDSINCE 7)");
+        assert_eq!(
+            text(&fetch_messages(&UidSet::range(3, 9), true)),
+            "UID FETCH 3:9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID THREADID BODY.PEEK[])"
+        );
+        assert_eq!(text(&search(4, None)), "UID SEARCH RETURN (ALL) UID 4:*");
+        assert_eq!(text(&move_to(&UidSet::range(1, 1), b"Trash")), "UID MOVE 1 \"Trash\"");
+    }
+
+    #[test]
+    fn nothing_slips_through_a_flag() {
+        assert!(is_flag("\\Seen") && is_flag("$Forwarded"));
+        for flag in ["", "\\", "a b", "x)\r\nA1 DELETE y", "(", "ä", "\\\\x"] {
+            assert!(!is_flag(flag), "{flag}");
+        }
+    }
+}

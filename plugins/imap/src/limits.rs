@@ -1,0 +1,22 @@
+//! What a server may make this connector hold, in one table; the grammar gets it as an argument.
+
+/// Bounds on what a server sends. Message bodies are not among them: they are streamed, and the host bounds them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of one line. An `ESEARCH` of a mailbox with a million holes stays below.
+    pub line_octets: usize,
+    /// Octets of all literals of one response that are not message bodies: mailbox names, header strings.
+    pub literal_octets: usize,
+    /// Parentheses within parentheses (RFC 9051 section 7.5.2: `BODYSTRUCTURE` nests as the message does).
+    pub nesting: usize,
+    /// Elements of one list: flags, capabilities, ranges of a set.
+    pub list_items: usize,
+    /// Mailboxes of one account.
+    pub mailboxes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line_octets: 4 << 20, literal_octets: 64 << 10, nesting: 100, list_items: 500_000, mailboxes: 20_000 }
+    }
+}

@@ -1,0 +1,267 @@
+//! What lasts over a session: the capabilities, the tags, what is outstanding, the mailbox that is open. The conversations
+//! ([`crate::list`], [`crate::sync`], [`crate::watch`], ...) borrow it one after the other.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use postrider_connector::machine::Actions;
+use postrider_connector::types::{Error, Failure};
+
+use crate::command::Command;
+use crate::limits::Limits;
+use crate::refusal;
+use crate::response::fetch::Fetch;
+use crate::response::frame::{Frame, Framer};
+use crate::response::parse::{Condition, Response, Status};
+use crate::settings::Settings;
+
+/// A signed-in IMAP session.
+#[derive(Debug)]
+pub struct Session {
+    /// The account's settings.
+    pub settings: Settings,
+    /// What holds for the grammar.
+    pub limits: Limits,
+    /// The mailbox that is open.
+    pub selected: Option<Selected>,
+    /// How folders looked when they were last seen, by id.
+    pub snapshots: BTreeMap<String, Snapshot>,
+    capabilities: Vec<String>,
+    framer: Framer,
+    tags: u32,
+    outstanding: VecDeque<(Tag, String)>,
+    /// The server may say goodbye now.
+    leaving: bool,
+}
+
+/// Which command.
+pub type Tag = u32;
+
+/// The mailbox that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Its id.
+    pub folder: String,
+    /// Messages in it.
+    pub exists: u32,
+    /// Opened with SELECT, so that it can be changed.
+    pub writable: bool,
+    /// Something changed since a `sync` saw it.
+    pub touched: bool,
+}
+
+/// What tells whether a folder changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// `UIDVALIDITY`.
+    pub validity: u64,
+    /// `UIDNEXT`.
+    pub next: u64,
+    /// Messages.
+    pub exists: u64,
+    /// `HIGHESTMODSEQ`, or 0.
+    pub modseq: u64,
+    /// Unseen messages where there is no mod-sequence, or 0.
+    pub unseen: u64,
+}
+
+/// What the server sent.
+#[derive(Debug)]
+pub enum Event {
+    /// A command ended.
+    Reply(Tag, Status),
+    /// Anything else that is whole.
+    Untagged(Response),
+    /// A message's octets begin: the items before them, and how many there are.
+    Body(Fetch, u64),
+    /// Some of them.
+    Piece(Vec<u8>),
+    /// That was the last of them. What follows next is the end of their response, as `Untagged` or `Lost`.
+    BodyEnd,
+    /// A response that cannot be read: what it began with.
+    Lost(String),
+}
+
+impl Session {
+    /// A session that offers `capabilities`.
+    #[must_use]
+    pub fn new(capabilities: &[String], settings: Settings, limits: Limits) -> Self {
+        let mut session = Self {
+            settings: settings.clamped(),
+            limits,
+            selected: None,
+            snapshots: BTreeMap::new(),
+            capabilities: Vec::new(),
+            framer: Framer::new(limits),
+            tags: 0,
+            outstanding: VecDeque::new(),
+            leaving: false,
+        };
+        session.offers(capabilities);
+        session
+    }
+
+    /// Whether the server offers `capability` (in capitals) and the operator lets it be used.
+    #[must_use]
+    pub fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|offered| offered == capability)
+    }
+
+    /// `CONDSTORE`, also where `QRESYNC` implies it (RFC 7162 section 3.2.3).
+    #[must_use]
+    pub fn has_condstore(&self) -> bool {
+        self.has("CONDSTORE") || self.has("QRESYNC")
+    }
+
+    /// Whether `capability` is offered by itself or as a part of IMAP4rev2 (RFC 9051 appendix E).
+    #[must_use]
+    pub fn has_rev2(&self, capability: &str) -> bool {
+        self.has(capability) || self.has("IMAP4REV2")
+    }
+
+    /// Send a command.
+    pub fn send(&mut self, command: &Command, actions: &mut Actions) -> Tag {
+        self.tags += 1;
+        let mut line = format!("A{} ", self.tags).into_bytes();
+        line.extend_from_slice(command.octets());
+        line.extend_from_slice(b"\r\n");
+        actions.write(line);
+        self.outstanding.push_back((self.tags, command.label()));
+        self.tags
+    }
+
+    /// From now on the server may end the line.
+    pub const fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// How many commands are outstanding.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Take in what one read gave.
+    pub fn feed(&mut self, octets: Vec<u8>) {
+        self.framer.feed(octets);
+    }
+
+    /// The next event; none until more octets come.
+    ///
+    /// # Errors
+    /// The server said BYE (`unreachable`), or answers something that was not asked (`malformed`).
+    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+        let Some(frame) = self.framer.next() else { return Ok(None) };
+        Ok(Some(match frame {
+            Frame::Response(text) => match Response::parse(&text, &self.limits) {
+                Response::Tagged(tag, status) => self.reply(&tag, status)?,
+                Response::Unreadable(shown) => self.lost(shown)?,
+                response => {
+                    self.note(&response)?;
+                    Event::Untagged(response)
+                }
+            },
+            Frame::Body(head, octets) => {
+                Event::Body(Response::parse_head(&head, &self.limits).map(|(_, fetch)| fetch).unwrap_or_default(), octets)
+            }
+            Frame::Piece(octets) => Event::Piece(octets),
+            Frame::BodyEnd => Event::BodyEnd,
+            Frame::TooLong => Event::Lost("a response over the limit".to_owned()),
+        }))
+    }
+
+    /// Whether the line can be used again after a conversation ended with `error`: nothing is outstanding, and both sides
+    /// understand each other.
+    #[must_use]
+    pub fn is_usable_after(&self, error: &Error) -> bool {
+        self.outstanding.is_empty() && !matches!(error.kind, Failure::Unreachable | Failure::Malformed | Failure::Cancelled)
+    }
+
+    /// What this server can do, in the contract's words.
+    #[must_use]
+    pub fn abilities(&self) -> Vec<String> {
+        let mut abilities = Vec::new();
+        if self.has_rev2("IDLE") {
+            abilities.push("push".to_owned());
+        }
+        if self.has("OBJECTID") {
+            abilities.push("threads".to_owned());
+        }
+        abilities
+    }
+
+    /// The server closed the line.
+    #[must_use]
+    pub fn ended(&self) -> Error {
+        self.place(Error::new(Failure::Unreachable, "the server closed the line"))
+    }
+
+    /// `error` with the oldest outstanding command.
+    #[must_use]
+    pub fn place(&self, error: Error) -> Error {
+        match self.outstanding.front() {
+            Some((_, label)) => error.at(label),
+            None => error,
+        }
+    }
+
+    fn reply(&mut self, tag: &str, status: Status) -> Result<Event, Error> {
+        let number = tag.strip_prefix('A').and_then(|number| number.parse::<Tag>().ok());
+        let at = self.outstanding.iter().position(|(outstanding, _)| Some(*outstanding) == number);
+        let Some((tag, label)) = at.and_then(|at| self.outstanding.remove(at)) else {
+            return Err(self.place(Error::new(Failure::Malformed, format!("the server answers `{tag}`, which was not asked"))));
+        };
+        if let Some(crate::response::code::Code::Capability(capabilities)) = &status.code {
+            self.offers(&capabilities.clone());
+        }
+        if status.condition == Condition::Bye {
+            return Err(refusal::error(&status).at(&label));
+        }
+        Ok(Event::Reply(tag, status))
+    }
+
+    fn lost(&self, shown: String) -> Result<Event, Error> {
+        // An answer that cannot be read would be waited for until the time-out.
+        if self.outstanding.iter().any(|(tag, _)| shown.starts_with(&format!("A{tag} "))) {
+            return Err(self.place(Error::new(Failure::Malformed, format!("the server answers `{shown}`"))));
+        }
+        Ok(Event::Lost(shown))
+    }
+
+    /// What concerns the session, whoever is at work.
+    fn note(&mut self, response: &Response) -> Result<(), Error> {
+        match response {
+            Response::Untagged(status) if status.condition == Condition::Bye && !self.leaving => {
+                return Err(self.place(refusal::error(status)));
+            }
+            Response::Capability(capabilities) => self.offers(&capabilities.clone()),
+            Response::Exists(exists) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.touched |= selected.exists != *exists;
+                    selected.exists = *exists;
+                }
+            }
+            Response::Expunge(_) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.exists = selected.exists.saturating_sub(1);
+                    selected.touched = true;
+                }
+            }
+            Response::Vanished(_) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.touched = true;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn offers(&mut self, capabilities: &[String]) {
+        let ignored = &self.settings.ignore_capabilities;
+        self.capabilities = capabilities
+            .iter()
+            .map(|word| word.to_ascii_uppercase())
+            .filter(|word| !ignored.iter().any(|other| other.eq_ignore_ascii_case(word)))
+            .collect();
+    }
+}

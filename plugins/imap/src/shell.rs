@@ -1,0 +1,149 @@
+//! The session that the contract asks for, on one line: settings in, machines run, answers out.
+
+use std::future::pending;
+use std::pin::pin;
+
+use postrider_connector::bindings::receiver::exports::postrider::receiving::receiving::{Guest, GuestSession, Session as Handle};
+use postrider_connector::bindings::receiver::postrider::runtime::runtime;
+use postrider_connector::bindings::receiver::postrider::transport::transport::Connection;
+use postrider_connector::machine::Machine;
+use postrider_connector::pump::{self, Surroundings};
+use postrider_connector::settings;
+use postrider_connector::turn::Turn;
+use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Outcome, StreamReader};
+
+use crate::leave::Leave;
+use crate::limits::Limits;
+use crate::list::List;
+use crate::session::Session;
+use crate::sync::Sync;
+use crate::watch::{Watch, Watched};
+
+/// The endpoint that the manifest declares.
+const ENDPOINT: &str = "receive";
+
+struct Component;
+
+impl Guest for Component {
+    type Session = Line;
+}
+
+postrider_connector::export_receiver!(Component);
+
+/// One line, and the conversation on it; calls take turns.
+struct Line {
+    connection: Connection,
+    abilities: Vec<String>,
+    turn: Turn<Held>,
+}
+
+/// What a call has while it is its turn.
+struct Held {
+    session: Session,
+    /// Why the line is not to be used again.
+    broken: Option<Error>,
+    /// The folders as last listed.
+    folders: Vec<Folder>,
+}
+
+impl Line {
+    /// Run the machine that `make` gives, while it is this call's turn.
+    async fn run<T>(
+        &self,
+        held: &mut Held,
+        time_up: impl Future<Output = ()>,
+        converse: impl AsyncFnOnce(&mut Session, Surroundings<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(error) = &held.broken {
+            return Err(error.clone());
+        }
+        let around = Surroundings { connection: &self.connection, wanted: pin!(self.turn.wanted()), time_up: pin!(time_up) };
+        let result = converse(&mut held.session, around).await;
+        if let Err(error) = &result
+            && !held.session.is_usable_after(error)
+        {
+            held.broken = Some(error.clone());
+        }
+        result
+    }
+}
+
+/// Run a machine that ends by itself.
+async fn machine<M: Machine>(machine: Result<M, Error>, around: Surroundings<'_>) -> Result<M::Output, Error> {
+    pump::run(&mut machine?, around).await
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(Failure::Unsupported, format!("this connector cannot {what} yet"))
+}
+
+impl GuestSession for Line {
+    async fn open(settings: String) -> Result<Handle, Error> {
+        let settings = settings::from_json(&settings)?;
+        let (connection, opening) = Connection::open(ENDPOINT.to_owned()).await?;
+        let session = Session::new(&opening.capabilities, settings, Limits::default());
+        let abilities = session.abilities();
+        let held = Held { session, broken: None, folders: Vec::new() };
+        Ok(Handle::new(Self { connection, abilities, turn: Turn::new(held) }))
+    }
+
+    fn abilities(&self) -> Vec<String> {
+        self.abilities.clone()
+    }
+
+    async fn folders(&self, after: Option<String>, max: u32) -> Result<Vec<Folder>, Error> {
+        let mut held = self.turn.take().await;
+        if after.is_none() || held.folders.is_empty() {
+            held.folders = self.run(&mut held, pending(), async |session, around| machine(Ok(List::new(session)), around).await).await?;
+        }
+        let from = after.map_or(0, |after| held.folders.iter().position(|folder| folder.id == after).map_or(usize::MAX, |at| at + 1));
+        Ok(held.folders.iter().skip(from).take(max.try_into().unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn sync(&self, folder: Option<String>, cursor: Option<Vec<u8>>) -> Result<(), Error> {
+        let folder = folder.ok_or_else(|| Error::new(Failure::Unsupported, "this account is received folder by folder"))?;
+        let mut held = self.turn.take().await;
+        self.run(&mut held, pending(), async |session, around| machine(Sync::new(session, &folder, cursor.as_deref()), around).await).await
+    }
+
+    async fn watch(&self, folders: Vec<String>, timeout_ms: u64) -> Result<Vec<String>, Error> {
+        let mut time = pin!(runtime::sleep(timeout_ms));
+        loop {
+            let mut held = self.turn.take().await;
+            let watched = self
+                .run(&mut held, time.as_mut(), async |session, around| machine(Ok(Watch::new(session, &folders)), around).await)
+                .await?;
+            match watched {
+                Watched::Changed(changed) => return Ok(changed),
+                Watched::TimeUp => return Ok(Vec::new()),
+                Watched::Interrupted => {}
+            }
+        }
+    }
+
+    async fn set_keywords(&self, _: Option<String>, _: Vec<String>, _: Vec<String>, _: Vec<String>) -> Result<Vec<Outcome>, Error> {
+        Err(unsupported("set keywords"))
+    }
+
+    async fn move_(&self, _: Option<String>, _: Vec<String>, _: String) -> Result<Vec<Outcome>, Error> {
+        Err(unsupported("move messages"))
+    }
+
+    async fn delete(&self, _: Option<String>, _: Vec<String>) -> Result<Vec<Outcome>, Error> {
+        Err(unsupported("delete messages"))
+    }
+
+    async fn append(&self, _: String, _: Item, _: StreamReader<u8>) -> Result<Option<String>, Error> {
+        Err(unsupported("store messages"))
+    }
+
+    async fn fetch(&self, _: Option<String>, _: String) -> Result<(StreamReader<u8>, FutureReader<Result<u64, Error>>), Error> {
+        Err(unsupported("fetch a message again"))
+    }
+
+    async fn close(&self) {
+        let mut held = self.turn.take().await;
+        // The host closes the line whatever comes of this.
+        let _ = self.run(&mut held, pending(), async |session, around| machine(Ok(Leave::new(session)), around).await).await;
+    }
+}
