@@ -6,6 +6,7 @@ mod account;
 mod cli;
 mod daemon;
 mod harness_itself;
+mod hostile;
 mod kill;
 mod mistakes;
 mod receive;

@@ -1,10 +1,14 @@
 //! A server that does what a test tells it, line by line: greets, lies, dribbles, cuts, floods; and remembers what it heard.
 
+mod mailbox;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+pub use mailbox::{Held, Mailbox, Shared, Trick};
 
 /// A listening server; dropping it ends its lines.
 pub struct Scripted {
