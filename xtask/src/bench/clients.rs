@@ -107,15 +107,13 @@ Host localhost
 Port {port}
 User {USER}
 Pass \"{PASSWORD}\"
-TLSType IMAPS
+SSLType IMAPS
 SystemCertificates no
 CertificateFile {ca}
 Timeout 120
 
 MaildirStore near
 Inbox {maildir}
-Path {maildir}/
-SubFolders Maildir++
 
 Channel bench
 Far :far:INBOX
@@ -143,4 +141,22 @@ fn feed(command: &mut Command, input: &str) -> Result<()> {
 
 fn text(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mbsync_receives_and_is_measured() {
+        let dovecot = Dovecot::start();
+        let messages: Vec<_> = super::super::messages(60).collect();
+        dovecot.deliver(USER, "INBOX", &messages);
+        let place = tempfile::tempdir().unwrap();
+        let prepared = Client::Mbsync.prepare(&dovecot, place.path(), Path::new("unused")).unwrap();
+        let took = prepared.run(60).unwrap();
+        assert!(took.rss_octets > 1_000_000, "{took:?}");
+        prepared.run(60).unwrap();
+        assert!(prepared.run(61).is_err(), "a message too few is seen");
+    }
 }
