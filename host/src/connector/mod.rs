@@ -12,7 +12,6 @@ mod folder;
 mod host;
 pub mod inspection;
 mod instance;
-mod line;
 pub mod manifest;
 pub mod pack;
 mod profile;
@@ -29,7 +28,6 @@ mod wasi;
 
 pub use cache::CacheFolder;
 pub use engine::{Engine, Prepared, Role};
-pub use line::{Observe, Unobserved};
 pub use profile::Identity;
 pub use receiving::{Appended, Fetched, ReceivingSession};
 pub use sending::{Envelope, Recipient, SendingSession, Verdict};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{LogBudget, Meter, WAIT};
 use super::contract::{LIMIT, refusal};
 use super::host::Refusal;
-use super::line::Observe;
+use crate::net::Observe;
 use super::seam::{Committing, CredentialBroker, Mailroom};
 use crate::fault::{Fault, Kind};
 use crate::limits::{CALLS_IN_FLIGHT, Limits};

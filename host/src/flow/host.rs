@@ -39,7 +39,7 @@ pub struct Host {
     /// The sealed store.
     pub store: Store,
     /// The connectors' files.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// How each account stands while a daemon runs.
     pub standings: Standings,
     cache: PathBuf,
@@ -51,7 +51,7 @@ pub struct Host {
 impl Host {
     /// Over an opened store; compiled connectors are cached in the folder `cache`.
     #[must_use]
-    pub fn new(store: Store, registry: Registry, cache: PathBuf) -> Self {
+    pub fn new(store: Store, registry: Arc<Registry>, cache: PathBuf) -> Self {
         Self {
             store,
             registry,
@@ -149,7 +149,7 @@ impl Host {
     /// A connector ready to be instantiated: found, approved, compiled.
     async fn prepare(&self, id: &ConnectorId) -> Result<Prepared, Fault> {
         let approvals = self.approvals().await?;
-        let registry = self.registry.clone();
+        let registry = Arc::clone(&self.registry);
         let wanted = id.clone();
         let component = tokio::task::spawn_blocking(move || registry.find(&wanted, &approvals)).await.map_err(lost_thread)??;
         let engine = self.engine().await?;

@@ -1,3 +1,12 @@
 //! The journeys of mail, and when they run.
 
 pub mod backoff;
+pub mod credentials;
+pub mod deliver;
+pub mod event;
+pub mod host;
+pub mod mailroom;
+pub mod probe;
+pub mod receive;
+pub mod schedule;
+pub mod standing;

@@ -10,7 +10,7 @@ use super::runtime::count_call;
 use super::{Guest, Imports, Refusal, session};
 use crate::connector::bindings::transport::{Host, HostConnection, HostConnectionWithStore, Opening};
 use crate::connector::contract::{LIMIT, refusal};
-use crate::connector::line::{self as net, Line};
+use crate::net::{self, Line};
 use crate::connector::session::Session;
 use crate::fault::{Fault, Kind};
 use crate::limits::{READ_OCTETS, WRITE_OCTETS};
