@@ -8,6 +8,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`model`], [`fault`], [`limits`], [`secret`], [`clock`] | plain data |
+//! | [`home`] | where everything lies, and who owns it |
 //! | [`net`] | sockets, TLS, the preambles of the line protocols, sign-in, HTTP |
 //! | [`store`] | sealed records and spool segments, the committer, keys |
 //! | [`connector`] | component files, approval, the sandbox, the contract's interfaces |
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod connector;
 pub mod fault;
 pub mod flow;
+pub mod home;
 pub mod limits;
 pub mod model;
 pub mod net;

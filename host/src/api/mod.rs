@@ -1,1 +1,0 @@
-//! The one interface through which every command goes, in process or over the control socket.
