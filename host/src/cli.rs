@@ -1,1 +1,226 @@
-//! The command line: one file a command. Nothing imports it.
+//! The command line: one file a command. Data goes to stdout, words for people to stderr. Nothing imports it.
+
+mod account;
+mod connector;
+mod context;
+mod exit_codes;
+mod generate;
+mod message;
+mod output;
+mod progress;
+mod receive;
+mod report;
+mod run;
+mod sink;
+mod status;
+mod store;
+mod terminal;
+mod text;
+mod trace;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::context::Context;
+use self::report::Report;
+use crate::fault::{Fault, Kind};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "postrider",
+    version,
+    about = "Receive mail through sandboxed connectors into a sealed store",
+    after_help = "Exit codes: `postrider help exit-codes` lists what each one means.",
+    propagate_version = true,
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Where everything lies; by default the XDG directories of the user
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    home: Option<PathBuf>,
+    /// Print JSON: data on stdout, errors on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Log more to stderr; twice for everything. `POSTRIDER_LOG` takes filters like `postrider::net=debug`
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Connectors: the sandboxed components that know a provider
+    #[command(subcommand)]
+    Connector(connector::Command),
+    /// Accounts: servers, users and passwords
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Receive new mail, one pass
+    Receive(receive::Arguments),
+    /// Stored messages
+    #[command(subcommand)]
+    Message(message::Command),
+    /// Sinks: where stored mail goes on to
+    #[command(subcommand)]
+    Sink(sink::Command),
+    /// Run as a daemon: all accounts and sinks, until SIGTERM
+    Run,
+    /// Show how the home stands
+    Status,
+    /// The sealed store
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Show what the exit codes mean
+    #[command(hide = true, long_about = exit_codes::text())]
+    ExitCodes,
+    /// Write man pages and shell completions
+    #[command(subcommand, hide = true)]
+    Generate(generate::Command),
+}
+
+/// Run the program with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The parser fails before it has told whether JSON is wanted.
+    let report = Report::to_stderr(arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json"));
+    let matches = match Cli::command().try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => return report.refusal(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return report.refusal(&error),
+    };
+    trace::start(&cli.global, matches!(cli.command, Command::Run));
+    match start(cli, &matches, &report) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            report.fault(&fault);
+            ExitCode::from(fault.kind.exit_code())
+        }
+    }
+}
+
+fn start(cli: Cli, matches: &ArgMatches, report: &Report) -> Result<u8, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(Kind::Bug, "start the run-time").because(&error))?;
+    let context = Context::new(&cli.global, words_of(matches), report.clone())?;
+    let ended = runtime.block_on(Box::pin(cli.command.run(&context)));
+    // A thread that waits for a terminal or a slow disk does not hold up the end: all that is owed to the disk has been waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+impl Command {
+    /// Carry the command out; the exit code, where what failed has been reported already.
+    async fn run(self, context: &Context) -> Result<u8, Fault> {
+        match self {
+            Self::Connector(command) => command.run(context).await.map(|()| 0),
+            Self::Account(command) => command.run(context).await.map(|()| 0),
+            Self::Receive(arguments) => arguments.run(context).await,
+            Self::Message(command) => command.run(context).await.map(|()| 0),
+            Self::Sink(command) => command.run(context).await.map(|()| 0),
+            Self::Run => run::run(context).await.map(|()| 0),
+            Self::Status => status::run(context).await.map(|()| 0),
+            Self::Store(command) => command.run(context).await.map(|()| 0),
+            Self::ExitCodes => exit_codes::run(context).map(|()| 0),
+            Self::Generate(command) => command.run(context).map(|()| 0),
+        }
+    }
+}
+
+/// "postrider account add": the command without its arguments, which may be private.
+fn words_of(matches: &ArgMatches) -> String {
+    let subcommands = std::iter::successors(matches.subcommand(), |(_, deeper)| deeper.subcommand());
+    subcommands.fold("postrider".to_owned(), |words, (name, _)| format!("{words} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_line_parses() {
+        for line in [
+            "postrider connector list",
+            "postrider connector inspect imap.wasm --json",
+            "postrider connector install imap.wasm",
+            "postrider connector approve imap",
+            "postrider connector remove imap",
+            "postrider connector pack imap.wasm --manifest connector.toml --output out.wasm",
+            "postrider account add help --receive imap --server mail.example.com --port 993 --security tls --user help --password-stdin",
+            "postrider account add help --receive imap --server mail.example.com --security none --user help --ca ca.pem --set limit.handles=32 --set x=",
+            "postrider account list --home /tmp/x",
+            "postrider account show help",
+            "postrider account edit help --port 994 --connect-timeout-ms 100 --read-timeout-ms 100 --proxy socks5://p:1",
+            "postrider account remove help --yes",
+            "postrider account test help",
+            "postrider receive",
+            "postrider --json receive help desk --folder INBOX --folder Sent --wait",
+            "postrider message list --account help --folder INBOX --limit 5",
+            "postrider message show aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "postrider message export aaaaaaaaaaaaaaaaaaaaaaaaaa --output m.eml",
+            "postrider sink add inbox --maildir Mail --account help --line-endings crlf",
+            "postrider sink list",
+            "postrider sink remove inbox",
+            "postrider run --json",
+            "postrider status",
+            "postrider store check",
+            "postrider exit-codes",
+            "postrider generate man out",
+            "postrider generate completions out",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_are_refused_by_the_grammar() {
+        for line in [
+            "postrider account add Help --receive imap --server s --security tls --user u",
+            "postrider account add help --receive imap --server s --security ssl --user u",
+            "postrider account add help --receive imap --server s --port 70000 --user u",
+            "postrider account edit help --set novalue",
+            "postrider account edit help --pin abcd",
+            "postrider message show nothing",
+            "postrider sink add inbox",
+            "postrider recieve",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_named_without_its_arguments() {
+        let matches = Cli::command().get_matches_from(["postrider", "account", "edit", "help", "--proxy", "http://u:correct-horse@p"]);
+        assert_eq!(words_of(&matches), "postrider account edit");
+    }
+}

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::reply::MessageView;
 use crate::fault::{Fault, Kind};
 use crate::model::name::AccountName;
 
@@ -24,6 +25,13 @@ pub enum Event {
         done: u64,
         /// Of so many, where known.
         total: Option<u64>,
+        /// Octets received in this pass.
+        octets: u64,
+    },
+    /// A page of the messages that were asked for.
+    Messages {
+        /// In the order asked for.
+        page: Vec<MessageView>,
     },
     /// A stage of a test is over.
     Stage(Stage),
@@ -63,8 +71,8 @@ impl Events {
     }
 
     /// Say how far a pass has come. Dropped where the reader is slow: the next one says more.
-    pub fn progress(&self, account: &AccountName, folder: Option<&str>, done: u64, total: Option<u64>) {
-        let event = Event::Progress { account: account.clone(), folder: folder.map(str::to_owned), done, total };
+    pub fn progress(&self, account: &AccountName, folder: Option<&str>, done: u64, total: Option<u64>, octets: u64) {
+        let event = Event::Progress { account: account.clone(), folder: folder.map(str::to_owned), done, total, octets };
         // Full or without a reader, either is no reason to stop.
         let _ = self.0.try_send(event);
     }

@@ -34,8 +34,6 @@ pub enum Reply {
     Received(Vec<PassView>),
     /// One message.
     Message(Box<MessageView>),
-    /// Some messages.
-    Messages(Vec<MessageView>),
     /// One sink.
     Sink(SinkView),
     /// Every sink.
@@ -83,6 +81,14 @@ pub enum ApprovalState {
     Changed,
 }
 
+impl ApprovalState {
+    /// Whether the connector may run.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Approved | Self::Shipped)
+    }
+}
+
 /// An account as people see it, without its secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountView {
@@ -121,6 +127,8 @@ pub struct RoleView {
     pub connect_timeout_ms: u64,
     /// For one read or write.
     pub read_timeout_ms: u64,
+    /// Ids of the folders to receive; empty: all.
+    pub folders: Vec<String>,
     /// The connector's settings.
     pub settings: serde_json::Value,
     /// Limits that differ from the host's.
@@ -145,6 +153,7 @@ impl RoleView {
             proxy: endpoint.redacted_proxy(),
             connect_timeout_ms: millis(endpoint.timeouts.connect),
             read_timeout_ms: millis(endpoint.timeouts.read),
+            folders: Vec::new(),
             settings: serde_json::Value::Null,
             limits: BTreeMap::new(),
         }
@@ -235,17 +244,30 @@ pub struct StatusView {
     /// The home's directory.
     pub home: PathBuf,
     /// The sealed store.
-    pub store: PathBuf,
+    pub store_directory: PathBuf,
     /// The master key's file.
     pub master_key: PathBuf,
     /// Where operators drop connectors.
     pub connectors: PathBuf,
     /// The process of the daemon; none: there is no daemon.
     pub daemon: Option<u32>,
+    /// The store as a whole.
+    pub store: StoreStatus,
     /// A row for every account.
     pub accounts: Vec<AccountStatus>,
     /// A row for every sink.
     pub sinks: Vec<SinkStatus>,
+}
+
+/// How the store stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Octets on disk of its records.
+    pub record_octets: u64,
+    /// Octets on disk of its messages' bodies.
+    pub spool_octets: u64,
+    /// Damage that was found and is not repaired, in words.
+    pub damage: Vec<String>,
 }
 
 /// How one account stands.
@@ -279,14 +301,37 @@ pub struct SinkStatus {
 }
 
 /// What reading and verifying everything stored found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckView {
-    /// Sealed records read.
-    pub records: u64,
-    /// Messages' bodies read.
-    pub bodies: u64,
-    /// Octets of them.
+    /// Accounts walked.
+    pub accounts: u64,
+    /// Messages that were read and found whole.
+    pub messages: u64,
+    /// Octets of their bodies.
     pub octets: u64,
-    /// What is wrong, a line each; empty: nothing.
-    pub damages: Vec<String>,
+    /// Records of every kind.
+    pub records: u64,
+    /// What is wrong, but for the overflow.
+    pub findings: Vec<FindingView>,
+    /// Findings beyond those listed.
+    pub more_findings: u64,
+}
+
+impl CheckView {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.more_findings == 0
+    }
+}
+
+/// One thing that is wrong in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingView {
+    /// Of which message.
+    pub message: Option<MessageId>,
+    /// Where.
+    pub place: String,
+    /// What is wrong, in words.
+    pub finding: String,
 }

@@ -1,12 +1,12 @@
 //! What can be asked for. Paths in requests are absolute: the daemon has another working directory than its clients.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::secret_field;
-use crate::model::endpoint::{Fingerprint, Security};
+use crate::account::Form;
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::LineEndings;
 use crate::secret::Secret;
@@ -36,9 +36,7 @@ pub enum Request {
     AccountAdd {
         /// What to call it.
         name: AccountName,
-        /// Which connector receives.
-        connector: ConnectorId,
-        /// All that its server needs; `server` is given.
+        /// What the operator wrote about it.
         change: Box<AccountChange>,
     },
     /// All accounts: `Reply::Accounts`.
@@ -52,7 +50,7 @@ pub enum Request {
     AccountEdit {
         /// Which.
         name: AccountName,
-        /// What differs.
+        /// What the operator wrote over it.
         change: Box<AccountChange>,
     },
     /// Remove an account, its secret and its stored mail: `Reply::Done`.
@@ -74,7 +72,7 @@ pub enum Request {
         /// Whether to wait for remote sinks too.
         wait: bool,
     },
-    /// Stored messages, the newest first: `Reply::Messages`.
+    /// Stored messages, the newest first: pages as events, then `Reply::Done`.
     MessageList {
         /// Only of this account.
         account: Option<AccountName>,
@@ -117,31 +115,18 @@ pub enum Request {
     StoreCheck,
 }
 
-/// What to set in an account; none: leave it, or its default.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// What an operator wrote about an account, with its password.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountChange {
-    /// Host name or address.
-    pub server: Option<String>,
-    /// TCP port.
-    pub port: Option<u16>,
-    /// How the line is protected.
-    pub security: Option<Security>,
-    /// Who signs in.
-    pub user: Option<String>,
-    /// The password.
+    /// All but the password. The proxy's URL in it may hold another one.
+    pub form: Form,
+    /// The password; none: leave the one that there is.
     #[serde(with = "secret_field", default)]
     pub secret: Option<Secret>,
-    /// A PEM file of authorities; empty: the system's again.
-    pub ca_file: Option<PathBuf>,
-    /// Fingerprints instead of those there; an empty list: none.
-    pub pins: Option<Vec<Fingerprint>>,
-    /// The proxy's URL, which may hold a password; empty: none.
-    #[serde(with = "secret_field", default)]
-    pub proxy: Option<Secret>,
-    /// For name, connect, proxy, TLS and sign-in, each.
-    pub connect_timeout: Option<Duration>,
-    /// For one read or write.
-    pub read_timeout: Option<Duration>,
-    /// Settings of the connector, and limits as "limit.NAME"; an empty value goes back to the default.
-    pub set: Vec<(String, String)>,
+}
+
+impl fmt::Debug for AccountChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountChange").finish_non_exhaustive()
+    }
 }

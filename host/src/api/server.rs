@@ -89,7 +89,7 @@ impl Server {
             return;
         }
         let (reader, writer) = stream.into_split();
-        let mut client = Client {
+        let client = Client {
             reader: FrameReader::new(reader),
             writer: FrameWriter::new(writer),
             home: self.paths.root.display().to_string(),

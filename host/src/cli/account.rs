@@ -1,0 +1,275 @@
+//! `postrider account`.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+
+use super::context::{Context, absolute, unexpected};
+use super::text::{clean, count, fields, millis, table};
+use super::{progress, terminal};
+use crate::account::Form;
+use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, TestView};
+use crate::fault::Fault;
+use crate::model::endpoint::{Fingerprint, Security};
+use crate::model::name::{AccountName, ConnectorId};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add an account; asks for its password on the terminal
+    Add {
+        /// What to call it
+        name: AccountName,
+        /// The connector that receives its mail, as `postrider connector list` shows it
+        #[arg(long, value_name = "CONNECTOR")]
+        receive: ConnectorId,
+        #[command(flatten)]
+        fields: Box<Fields>,
+    },
+    /// List the accounts
+    List,
+    /// Show one account, without its password
+    Show {
+        /// Which account
+        name: AccountName,
+    },
+    /// Change an account; what is not named stays
+    Edit {
+        /// Which account
+        name: AccountName,
+        /// Another connector to receive its mail
+        #[arg(long, value_name = "CONNECTOR")]
+        receive: Option<ConnectorId>,
+        /// Ask for a new password on the terminal
+        #[arg(long, conflicts_with = "password_stdin")]
+        ask_password: bool,
+        #[command(flatten)]
+        fields: Box<Fields>,
+    },
+    /// Remove an account, its password and all of its stored mail
+    Remove {
+        /// Which account
+        name: AccountName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Try an account's server stage by stage, and say what each one found
+    Test {
+        /// Which account
+        name: AccountName,
+    },
+}
+
+/// What an operator can say about an account.
+#[derive(Debug, Default, Args)]
+pub(super) struct Fields {
+    /// Host name or address of the server
+    #[arg(long, value_name = "HOST")]
+    server: Option<String>,
+    /// TCP port; by default the protocol's own for the security: 993 and 143 for IMAP
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// How the line is protected: TLS at once, STARTTLS first, or not at all; `tls` by default
+    #[arg(long, value_name = "MODE", value_parser = security_parser())]
+    security: Option<Security>,
+    /// Who signs in
+    #[arg(long)]
+    user: Option<String>,
+    /// Read the password from stdin, to its end but for a line end
+    #[arg(long)]
+    password_stdin: bool,
+    /// A PEM file of authorities to believe instead of the system's; empty for the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Believe the server's certificate with this fingerprint whatever its issuer; can be repeated
+    #[arg(long = "pin", value_name = "SHA256")]
+    pins: Vec<Fingerprint>,
+    /// Believe no fingerprint any more
+    #[arg(long, conflicts_with = "pins")]
+    no_pins: bool,
+    /// `socks5://`, `socks5h://` or `http://` with [user:password@]host:port; empty for none
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// For name, connect, proxy, TLS and sign-in, each
+    #[arg(long, value_name = "N")]
+    connect_timeout_ms: Option<u64>,
+    /// For one read or write
+    #[arg(long, value_name = "N")]
+    read_timeout_ms: Option<u64>,
+    /// Receive this folder only; can be repeated
+    #[arg(long = "folder", value_name = "FOLDER")]
+    folders: Vec<String>,
+    /// Receive all folders again
+    #[arg(long, conflicts_with = "folders")]
+    all_folders: bool,
+    /// A setting of the connector, or a limit as `limit.NAME=VALUE`; nothing after the sign goes back to the default
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+impl Command {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
+        match self {
+            Self::Add { name, receive, fields } => {
+                let change = Box::new(fields.into_new(receive, &name).await?);
+                show(context, context.ask(Request::AccountAdd { name, change }).await?)
+            }
+            Self::List => {
+                let Reply::Accounts(accounts) = context.ask(Request::AccountList).await? else { return Err(unexpected_list()) };
+                context.output.show(&accounts, || list(&accounts))
+            }
+            Self::Show { name } => show(context, context.ask(Request::AccountShow { name }).await?),
+            Self::Edit { name, receive, ask_password, fields } => {
+                let change = Box::new(fields.into_change(receive, ask_password, &name).await?);
+                show(context, context.ask(Request::AccountEdit { name, change }).await?)
+            }
+            Self::Remove { name, yes } => {
+                if !yes {
+                    let question = format!("Remove the account `{name}` with all of its stored mail?");
+                    terminal::confirm(&format!("remove the account `{name}`"), &question).await?;
+                }
+                context.ask(Request::AccountRemove { name: name.clone() }).await?;
+                context.report.note(&format!("the account `{name}` and its mail are removed"));
+                Ok(())
+            }
+            Self::Test { name } => test(context, name).await,
+        }
+    }
+}
+
+impl Fields {
+    async fn into_new(self, receive: ConnectorId, name: &AccountName) -> Result<AccountChange, Fault> {
+        // Nobody is asked in vain: the password is the last thing, and only for somebody who signs in.
+        let asks = self.user.as_ref().is_some_and(|user| !user.is_empty());
+        let mut change = self.into_change(Some(receive), asks, name).await?;
+        change.form.security.get_or_insert(Security::Tls);
+        Ok(change)
+    }
+
+    async fn into_change(self, receive: Option<ConnectorId>, asks: bool, name: &AccountName) -> Result<AccountChange, Fault> {
+        let secret = if self.password_stdin {
+            Some(terminal::password_from_stdin()?)
+        } else if asks {
+            Some(terminal::ask_password(&format!("the account `{name}`")).await?)
+        } else {
+            None
+        };
+        let listed = |given: Vec<_>, none: bool| (none || !given.is_empty()).then_some(given);
+        let form = Form {
+            receive,
+            server: self.server,
+            port: self.port,
+            security: self.security,
+            user: self.user,
+            ca_file: self.ca.as_deref().map(absolute).transpose()?,
+            pins: (self.no_pins || !self.pins.is_empty()).then_some(self.pins),
+            proxy: self.proxy,
+            connect_timeout_ms: self.connect_timeout_ms,
+            read_timeout_ms: self.read_timeout_ms,
+            folders: listed(self.folders, self.all_folders),
+            set: self.set,
+        };
+        Ok(AccountChange { form, secret })
+    }
+}
+
+fn show(context: &Context, reply: Reply) -> Result<(), Fault> {
+    let Reply::Account(account) = reply else { return Err(unexpected(&reply)) };
+    context.output.show(&account, || describe(&account))
+}
+
+fn unexpected_list() -> Fault {
+    unexpected(&Reply::Done)
+}
+
+fn list(accounts: &[AccountView]) -> String {
+    if accounts.is_empty() {
+        return "No accounts: `postrider account add --help` says how to add one\n".to_owned();
+    }
+    let rows: Vec<_> = accounts.iter().map(row).collect();
+    table(["NAME", "CONNECTOR", "SERVER", "SECURITY", "USER"], &rows)
+}
+
+fn row(account: &AccountView) -> [String; 5] {
+    let name = account.name.to_string();
+    account.receive.as_ref().map_or_else(
+        || [name.clone(), "-".to_owned(), String::new(), String::new(), String::new()],
+        |role| {
+            let user = role.user.clone().unwrap_or_default();
+            [name.clone(), role.connector.to_string(), authority(role), role.security.to_string(), user]
+        },
+    )
+}
+
+fn describe(account: &AccountView) -> String {
+    let mut pairs = vec![("Name", account.name.to_string()), ("Added", account.created.to_rfc3339())];
+    if let Some(role) = &account.receive {
+        let settings = role.settings.as_object().filter(|settings| !settings.is_empty());
+        let limits: Vec<_> = role.limits.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pins: Vec<_> = role.pins.iter().map(ToString::to_string).collect();
+        pairs.extend([
+            ("Receives with", role.connector.to_string()),
+            ("Server", authority(role)),
+            ("Security", role.security.to_string()),
+            ("User", role.user.clone().unwrap_or_else(|| "nobody signs in".to_owned())),
+            ("Password", if role.has_secret { "stored, sealed" } else { "none" }.to_owned()),
+            ("Authorities", role.ca_file.as_ref().map_or_else(|| "the system's".to_owned(), |file| file.display().to_string())),
+            ("Pins", pins.join(" ")),
+            ("Proxy", role.proxy.clone().unwrap_or_default()),
+            ("Time-outs", format!("connect {}, read {}", millis(role.connect_timeout_ms), millis(role.read_timeout_ms))),
+            ("Folders", if role.folders.is_empty() { "all".to_owned() } else { role.folders.join(", ") }),
+            ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
+            ("Limits", limits.join(" ")),
+        ]);
+    }
+    fields(&pairs)
+}
+
+fn authority(role: &RoleView) -> String {
+    if role.server.contains(':') { format!("[{}]:{}", role.server, role.port) } else { format!("{}:{}", role.server, role.port) }
+}
+
+async fn test(context: &Context, name: AccountName) -> Result<(), Fault> {
+    let output = context.output;
+    let spinner = progress::Spinner::start(output.json, &format!("testing {name}"));
+    let on_event = |event: Event| match event {
+        Event::Stage(stage) if !output.json => spinner.aside(|| {
+            let (word, finding) = match &stage.fault {
+                None => ("ok", clean(&stage.finding)),
+                Some(fault) => ("failed", clean(&fault.to_string())),
+            };
+            output.write(format!("{:<9} {word:<6} {:>8}  {finding}\n", stage.stage, millis(stage.elapsed_ms)).as_bytes())
+        }),
+        _ => Ok(()),
+    };
+    let reply = context.call(Request::AccountTest { name }, on_event).await?;
+    let Reply::Tested(TestView { account, stages }) = reply else { return Err(unexpected(&reply)) };
+    let first_fault = stages.iter().find_map(|stage| stage.fault.clone());
+    let passed = stages.len() as u64;
+    if output.json {
+        output.show(&TestView { account: account.clone(), stages }, String::new)?;
+    }
+    match first_fault {
+        Some(fault) => Err(fault),
+        None => {
+            context.report.note(&format!("the account `{account}` works: {} passed", count(passed, "stage")));
+            Ok(())
+        }
+    }
+}
+
+fn security_parser() -> impl TypedValueParser<Value = Security> {
+    PossibleValuesParser::new(["tls", "starttls", "none"]).map(|word| match word.as_str() {
+        "starttls" => Security::Starttls,
+        "none" => Security::None,
+        _ => Security::Tls,
+    })
+}
+
+fn pair(given: &str) -> Result<(String, String), String> {
+    match given.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE, or KEY= to go back to the default".to_owned()),
+    }
+}

@@ -1,0 +1,200 @@
+//! What every command works with: the home, ways to print, and the API, in this process or in the daemon's.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::Global;
+use super::output::Output;
+use super::report::Report;
+use crate::api::service::Service;
+use crate::api::{Client, Event, Events, Execute, Reply, Request};
+use crate::fault::{Fault, Kind};
+use crate::home::{Claim, Owner, Ownership, Paths};
+
+/// How long a command waits for another one to let go of the home.
+const HOME_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const HOME_LOOK: Duration = Duration::from_millis(50);
+
+/// What a command works with.
+pub(super) struct Context {
+    /// Where everything lies.
+    pub(super) paths: Paths,
+    /// For data.
+    pub(super) output: Output,
+    /// For words.
+    pub(super) report: Report,
+    /// The command without its arguments.
+    words: String,
+}
+
+/// Who carries requests out.
+enum Executor {
+    /// The daemon.
+    Daemon(Client),
+    /// This process, which owns the home now.
+    Own(Arc<Service>),
+}
+
+impl Context {
+    /// For the command called `words`.
+    ///
+    /// # Errors
+    /// Where no home can be told.
+    pub(super) fn new(global: &Global, words: String, report: Report) -> Result<Self, Fault> {
+        let paths = match &global.home {
+            Some(home) => Paths::in_directory(home)?,
+            None => Paths::of_user()?,
+        };
+        Ok(Self { paths, output: Output { json: global.json }, report, words })
+    }
+
+    /// Carry `request` out; notes are printed, the other events go to `on_event`.
+    ///
+    /// # Errors
+    /// What the request fails with, or what hinders the one who would carry it out.
+    pub(super) async fn call(&self, request: Request, mut on_event: impl FnMut(Event) -> Result<(), Fault>) -> Result<Reply, Fault> {
+        let executor = self.executor().await?;
+        let stop = CancellationToken::new();
+        let (events, mut queue) = Events::channel();
+        let work = async {
+            match executor {
+                Executor::Daemon(client) => client.call(request, events, stop.clone()).await,
+                Executor::Own(service) => {
+                    let ended = service.execute(request, events, stop.clone()).await;
+                    // Durable before anything is said to have worked.
+                    let closed = service.close().await;
+                    ended.and_then(|reply| closed.map(|()| reply))
+                }
+            }
+        };
+        let mut work = pin!(work);
+        let mut interrupted = pin!(interrupts(&stop));
+        let mut first_trouble = None;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(event) = queue.recv() => {
+                    let taken = match event {
+                        Event::Note { words } => {
+                            self.report.note(&words);
+                            Ok(())
+                        }
+                        event => on_event(event),
+                    };
+                    if let Err(fault) = taken && first_trouble.is_none() {
+                        first_trouble = Some(fault);
+                        stop.cancel();
+                    }
+                }
+                ended = &mut work => break ended,
+                fault = &mut interrupted => break Err(fault),
+            }
+        };
+        // What stood in the queue when the work ended.
+        while let Ok(event) = queue.try_recv() {
+            if first_trouble.is_none() {
+                first_trouble = on_event(event).err();
+            }
+        }
+        first_trouble.map_or(ended, Err)
+    }
+
+    /// Carry `request` out; its events interest nobody but for notes.
+    ///
+    /// # Errors
+    /// As of [`call`](Self::call).
+    pub(super) async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        self.call(request, |_| Ok(())).await
+    }
+
+    /// Take the home over, and wait a little while another command has it.
+    ///
+    /// # Errors
+    /// [`Kind::InUse`] with the name of the owner; the disk.
+    pub(super) async fn own(&self) -> Result<Ownership, Fault> {
+        let deadline = Instant::now() + HOME_WAIT;
+        loop {
+            match self.claim().await? {
+                Claim::Owned(ownership) => return Ok(ownership),
+                Claim::Held(owner) if is_daemon(owner.as_ref()) || Instant::now() >= deadline => return Err(self.paths.in_use(owner.as_ref())),
+                Claim::Held(_) => sleep(HOME_LOOK).await,
+            }
+        }
+    }
+
+    async fn executor(&self) -> Result<Executor, Fault> {
+        let deadline = Instant::now() + HOME_WAIT;
+        loop {
+            match self.claim().await? {
+                Claim::Owned(ownership) => return Service::open(&self.paths, ownership).await.map(Executor::Own),
+                Claim::Held(owner) => {
+                    if let Some(client) = Client::connect(&self.paths).await? {
+                        return Ok(Executor::Daemon(client));
+                    }
+                    // A command that ends soon, or a daemon that is just starting or draining.
+                    if Instant::now() >= deadline {
+                        return Err(self.paths.in_use(owner.as_ref()));
+                    }
+                }
+            }
+            sleep(HOME_LOOK).await;
+        }
+    }
+
+    async fn claim(&self) -> Result<Claim, Fault> {
+        let (paths, words) = (self.paths.clone(), self.words.clone());
+        let claimed = tokio::task::spawn_blocking(move || {
+            paths.create()?;
+            paths.claim(&words)
+        });
+        claimed.await.unwrap_or_else(|error| Err(Fault::new(Kind::Bug, "claim the home").because(&error)))
+    }
+}
+
+/// The answer was of another kind than the request's.
+pub(super) fn unexpected(reply: &Reply) -> Fault {
+    tracing::debug!(?reply, "an unexpected reply");
+    Fault::new(Kind::Bug, "understand the answer").because_words("it is not the one that belongs to the request")
+}
+
+/// `path` as the daemon must be told it; an empty one stays.
+///
+/// # Errors
+/// Where the working directory cannot be told.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Fault> {
+    if path.as_os_str().is_empty() {
+        return Ok(PathBuf::new());
+    }
+    std::path::absolute(path).map_err(|error| Fault::new(Kind::Storage, format!("find `{}`", path.display())).because(&error))
+}
+
+/// Cancel `stop` at the first SIGINT or SIGTERM; the second one ends the wait for what is being finished.
+pub(super) async fn interrupts(stop: &CancellationToken) -> Fault {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        // Without handlers both signals end the process by themselves.
+        return std::future::pending().await;
+    };
+    for _ in 0..2 {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.is_cancelled() {
+            break;
+        }
+        stop.cancel();
+    }
+    Fault::new(Kind::Cancelled, "finish what was begun").because_words("asked to stop a second time")
+}
+
+fn is_daemon(owner: Option<&Owner>) -> bool {
+    owner.is_some_and(|owner| owner.command == super::run::WORDS)
+}

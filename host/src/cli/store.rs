@@ -1,0 +1,57 @@
+//! `postrider store`.
+
+use clap::Subcommand;
+
+use super::context::{Context, unexpected};
+use super::progress::Spinner;
+use super::text::{clean, count, octets};
+use crate::api::{CheckView, Reply, Request};
+use crate::fault::{Fault, Kind};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read and verify every record and message; the exit code says whether all is well
+    Check,
+}
+
+impl Command {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
+        match self {
+            Self::Check => check(context).await,
+        }
+    }
+}
+
+async fn check(context: &Context) -> Result<(), Fault> {
+    let spinner = Spinner::start(context.output.json, "reading everything that is stored");
+    let reply = context.ask(Request::StoreCheck).await;
+    drop(spinner);
+    let report = match reply? {
+        Reply::Checked(report) => report,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&report, || describe(&report))?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    let found = count(report.findings.len() as u64 + report.more_findings, "finding");
+    Err(Fault::new(Kind::Damaged, "verify the store")
+        .because_words(format!("{found}, listed above"))
+        .with_remedy("stop using this home, copy it, and restore the newest good copy of it"))
+}
+
+fn describe(report: &CheckView) -> String {
+    let head = format!(
+        "{}, {}, {} of {}: {}\n",
+        count(report.accounts, "account"),
+        count(report.records, "record"),
+        octets(report.octets),
+        count(report.messages, "message"),
+        if report.is_clean() { "all is well" } else { "damaged" }
+    );
+    let findings = report.findings.iter().map(|finding| {
+        let message = finding.message.map(|id| format!("message {id}: ")).unwrap_or_default();
+        format!("{message}{}: {}\n", clean(&finding.place), clean(&finding.finding))
+    });
+    findings.fold(head, |text, line| text + &line)
+}

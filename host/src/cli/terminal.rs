@@ -1,0 +1,105 @@
+//! Questions to the person at the terminal, and passwords.
+
+use std::error::Error;
+use std::io::{IsTerminal, Read};
+
+use console::Term;
+use zeroize::Zeroizing;
+
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+
+/// The longest password that is read.
+const PASSWORD_OCTETS: u64 = 64 << 10;
+
+/// All of stdin as a password, but for one line end.
+///
+/// # Errors
+/// [`Kind::Usage`] where there is nothing or too much; stdin's errors.
+pub(super) fn password_from_stdin() -> Result<Secret, Fault> {
+    password_from(std::io::stdin().lock())
+}
+
+/// Ask for a password without showing it.
+///
+/// # Errors
+/// [`Kind::Usage`] without a terminal, or where nothing is given.
+pub(super) async fn ask_password(what: &str) -> Result<Secret, Fault> {
+    let question = format!("Password of {what}: ");
+    let operation = format!("ask for the password of {what}");
+    let without_terminal = Fault::new(Kind::Usage, operation.clone())
+        .because_words("there is no terminal")
+        .with_remedy("give it on stdin: `--password-stdin < FILE`");
+    let answer = ask(without_terminal, move |term| {
+        term.write_str(&question)?;
+        let password = term.read_secure_line().map(Secret::from);
+        term.write_line("")?;
+        password
+    })
+    .await?;
+    if answer.is_empty() {
+        return Err(Fault::new(Kind::Usage, operation).because_words("nothing was given"));
+    }
+    Ok(answer)
+}
+
+/// Ask whether to go on with something that destroys.
+///
+/// # Errors
+/// [`Kind::Usage`] without a terminal, [`Kind::Cancelled`] for any answer but yes.
+pub(super) async fn confirm(operation: &str, question: &str) -> Result<(), Fault> {
+    let without_terminal =
+        Fault::new(Kind::Usage, operation).because_words("there is no terminal to ask on").with_remedy("add `--yes` where it is meant");
+    let question = format!("{question} [y/N] ");
+    let answer = ask(without_terminal, move |term| {
+        term.write_str(&question)?;
+        term.read_line()
+    })
+    .await?;
+    if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Fault::new(Kind::Cancelled, operation).because_words("the answer was not yes"))
+}
+
+fn password_from(input: impl Read) -> Result<Secret, Fault> {
+    let operation = "read the password from stdin";
+    let mut octets = Zeroizing::new(Vec::with_capacity(4 << 10));
+    input.take(PASSWORD_OCTETS + 1).read_to_end(&mut octets).map_err(|error| Fault::new(Kind::Storage, operation).because(&error))?;
+    if octets.len() as u64 > PASSWORD_OCTETS {
+        return Err(Fault::new(Kind::Usage, operation).because_words(format!("it is longer than {PASSWORD_OCTETS} octets")));
+    }
+    let password = octets.strip_suffix(b"\n").unwrap_or(&octets);
+    let password = password.strip_suffix(b"\r").unwrap_or(password);
+    if password.is_empty() {
+        return Err(Fault::new(Kind::Usage, operation).because_words("there is none"));
+    }
+    Ok(Secret::new(password))
+}
+
+/// Run a question on a thread that may wait.
+async fn ask<T: Send + 'static>(
+    without_terminal: Fault,
+    question: impl FnOnce(&Term) -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Fault> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(without_terminal);
+    }
+    let failed = |error: &(dyn Error + 'static)| Fault::new(Kind::Usage, "ask on the terminal").because(error);
+    tokio::task::spawn_blocking(move || question(&Term::stderr())).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_not_the_password() {
+        for (given, password) in [("correct horse\n", "correct horse"), ("correct horse\r\n", "correct horse"), ("a\n\n", "a\n"), (" a ", " a ")] {
+            assert!(password_from(given.as_bytes()).unwrap() == Secret::new(password), "{given:?}");
+        }
+        for given in ["", "\n", "\r\n", &"x".repeat(70_000)] {
+            assert_eq!(password_from(given.as_bytes()).unwrap_err().kind, Kind::Usage);
+        }
+    }
+}
