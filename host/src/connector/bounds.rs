@@ -38,10 +38,7 @@ impl ResourceLimiter for Bounds {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory_used.saturating_sub(current).saturating_add(desired);
         if total > self.memory_octets {
-            self.refused = Some(format!(
-                "it wanted {total} octets of memory and may have {} (limit `memory-octets`)",
-                self.memory_octets
-            ));
+            self.refused = Some(format!("it wanted {total} octets of memory and may have {} (limit `memory-octets`)", self.memory_octets));
             return Ok(false);
         }
         if maximum.is_none_or(|maximum| desired <= maximum) {
@@ -52,10 +49,8 @@ impl ResourceLimiter for Bounds {
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired > self.table_elements {
-            self.refused = Some(format!(
-                "it wanted a table of {desired} elements and may have {} (limit `table-elements`)",
-                self.table_elements
-            ));
+            self.refused =
+                Some(format!("it wanted a table of {desired} elements and may have {} (limit `table-elements`)", self.table_elements));
             return Ok(false);
         }
         Ok(true)

@@ -59,7 +59,9 @@ impl Cache {
         // compiled them (another version, another configuration) is no matter of safety: wasmtime checks both and fails, and
         // the name differs as well.
         let component = unsafe { Component::deserialize(engine, octets) };
-        component.inspect_err(|error| tracing::warn!(entry = %name, %error, "A compiled component cannot be used; it is compiled anew.")).ok()
+        component
+            .inspect_err(|error| tracing::warn!(entry = %name, %error, "A compiled component cannot be used; it is compiled anew."))
+            .ok()
     }
 
     /// Keep a compiled component. A cache that cannot be written costs time and nothing else, so failures are only told.

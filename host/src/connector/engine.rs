@@ -52,7 +52,8 @@ impl Engine {
     /// # Errors
     /// A processor or system that wasmtime cannot serve, or no thread to be had.
     pub fn new(cache: &CacheFolder) -> Result<Self, Fault> {
-        let failed = |error: wasmtime::Error| Fault::new(Kind::Bug, "make the engine that runs connectors").because_words(format!("{error:#}"));
+        let failed =
+            |error: wasmtime::Error| Fault::new(Kind::Bug, "make the engine that runs connectors").because_words(format!("{error:#}"));
         let engine = match wasmtime::Engine::new(&config(true)) {
             Ok(engine) => engine,
             Err(error) => {

@@ -14,8 +14,8 @@ use wasmtime::component::{Accessor, InstancePre, ResourceTable};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bounds::Bounds;
-use super::contract;
 use super::budget::{Metered, Verdict};
+use super::contract;
 use super::host::Guest;
 use super::session::Session;
 use super::ticker::Pulse;

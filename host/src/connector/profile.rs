@@ -26,7 +26,12 @@ pub struct Identity {
     pub primary: bool,
 }
 
-pub(super) async fn identities(pulse: Pulse, component: InstancePre<Guest>, indices: GuestIndices, session: Arc<Session>) -> Result<Vec<Identity>, Fault> {
+pub(super) async fn identities(
+    pulse: Pulse,
+    component: InstancePre<Guest>,
+    indices: GuestIndices,
+    session: Arc<Session>,
+) -> Result<Vec<Identity>, Fault> {
     let operation = format!("ask who is signed in for account {} with {}", session.context.account, session.connector);
     let settings = session.context.settings.clone();
     let limit = session.limits().open_ms;
@@ -46,5 +51,8 @@ pub(super) async fn identities(pulse: Pulse, component: InstancePre<Guest>, indi
             })
         })
         .map_err(|breach| broken(instance.session(), &breach, operation))?;
-    Ok(identities.into_iter().map(|identity| Identity { address: identity.address, name: identity.name, primary: identity.primary }).collect())
+    Ok(identities
+        .into_iter()
+        .map(|identity| Identity { address: identity.address, name: identity.name, primary: identity.primary })
+        .collect())
 }

@@ -48,12 +48,18 @@ pub struct Fetched {
 }
 
 impl ReceivingSession {
-    pub(super) async fn open(pulse: Pulse, component: InstancePre<Guest>, indices: GuestIndices, session: Arc<Session>) -> Result<Self, Fault> {
+    pub(super) async fn open(
+        pulse: Pulse,
+        component: InstancePre<Guest>,
+        indices: GuestIndices,
+        session: Arc<Session>,
+    ) -> Result<Self, Fault> {
         let operation = format!("open a session of account {} with {}", session.context.account, session.connector);
         let settings = session.context.settings.clone();
         let limit = session.limits().open_ms;
         let instance = Instance::start(pulse, component, session, move |store, instance| indices.load(store, instance));
-        let opening = instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
+        let opening =
+            instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
         match tokio::time::timeout(Duration::from_millis(limit), opening).await {
             Ok(Ok(Ok(session))) => Ok(Self { instance, session }),
             Ok(Ok(Err(error))) => Err(reported(instance.session(), &error, operation)),
@@ -158,7 +164,13 @@ impl ReceivingSession {
     ///
     /// # Errors
     /// As for [`sync`](Self::sync).
-    pub async fn set_keywords(&self, folder: Option<String>, ids: Vec<String>, add: Vec<String>, remove: Vec<String>) -> Result<Vec<Outcome>, Fault> {
+    pub async fn set_keywords(
+        &self,
+        folder: Option<String>,
+        ids: Vec<String>,
+        add: Vec<String>,
+        remove: Vec<String>,
+    ) -> Result<Vec<Outcome>, Fault> {
         let session = self.session;
         let asked = ids.clone();
         let outcomes = self
@@ -179,7 +191,9 @@ impl ReceivingSession {
         let asked = ids.clone();
         let outcomes = self
             .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_move(accessor, session, folder, ids, target).await }))
+            .call(move |accessor, exports| {
+                Box::pin(async move { exports.session().call_move(accessor, session, folder, ids, target).await })
+            })
             .await;
         self.outcomes(&asked, outcomes, self.operation("move messages"))
     }
@@ -249,7 +263,8 @@ impl ReceivingSession {
     pub async fn close(self) {
         let session = self.session;
         let grace = Duration::from_millis(self.instance.session().limits().stop_grace_ms);
-        let closing = self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
+        let closing =
+            self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
         if !matches!(tokio::time::timeout(grace, closing).await, Ok(Ok(()))) {
             tracing::debug!(account = %self.instance.session().context.account, "The session ended without a goodbye.");
         }
@@ -283,7 +298,12 @@ impl ReceivingSession {
         broken(self.instance.session(), breach, operation)
     }
 
-    fn outcomes(&self, asked: &[String], outcome: Result<Result<Vec<WitOutcome>, Error>, Fault>, operation: String) -> Result<Vec<Outcome>, Fault> {
+    fn outcomes(
+        &self,
+        asked: &[String],
+        outcome: Result<Result<Vec<WitOutcome>, Error>, Fault>,
+        operation: String,
+    ) -> Result<Vec<Outcome>, Fault> {
         let outcomes = self.answered(outcome, operation.clone())?;
         if outcomes.len() != asked.len() || outcomes.iter().zip(asked).any(|(outcome, id)| outcome.id != *id) {
             let cause = format!("{} answered for other ids than it was asked", self.instance.session().connector);
@@ -293,7 +313,8 @@ impl ReceivingSession {
             .into_iter()
             .map(|WitOutcome { id, moved_to, failed }| {
                 if let Some(id) = &moved_to {
-                    contract::at_most("an id (in octets)", id.len(), ID_OCTETS).map_err(|breach| self.broken(&breach, operation.clone()))?;
+                    contract::at_most("an id (in octets)", id.len(), ID_OCTETS)
+                        .map_err(|breach| self.broken(&breach, operation.clone()))?;
                 }
                 Ok(Outcome { id, moved_to, failed: failed.map(|error| contract::fault_of_component(&error, operation.clone())) })
             })
@@ -339,4 +360,3 @@ pub(super) fn reported(session: &Session, error: &Error, operation: String) -> F
 pub(super) fn broken(session: &Session, breach: &contract::Breach, operation: String) -> Fault {
     Fault::new(Kind::ConnectorFailed, operation).because_words(format!("{} broke the contract: {breach}", session.connector))
 }
-

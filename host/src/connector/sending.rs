@@ -62,12 +62,18 @@ pub enum Verdict {
 }
 
 impl SendingSession {
-    pub(super) async fn open(pulse: Pulse, component: InstancePre<Guest>, indices: GuestIndices, session: Arc<Session>) -> Result<Self, Fault> {
+    pub(super) async fn open(
+        pulse: Pulse,
+        component: InstancePre<Guest>,
+        indices: GuestIndices,
+        session: Arc<Session>,
+    ) -> Result<Self, Fault> {
         let operation = format!("open a session of account {} with {}", session.context.account, session.connector);
         let settings = session.context.settings.clone();
         let limit = session.limits().open_ms;
         let instance = Instance::start(pulse, component, session, move |store, instance| indices.load(store, instance));
-        let opening = instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
+        let opening =
+            instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
         match tokio::time::timeout(Duration::from_millis(limit), opening).await {
             Ok(Ok(Ok(session))) => Ok(Self { instance, session }),
             Ok(Ok(Err(error))) => Err(reported(instance.session(), &error, operation)),
@@ -143,7 +149,8 @@ impl SendingSession {
     pub async fn close(self) {
         let session = self.session;
         let grace = Duration::from_millis(self.instance.session().limits().stop_grace_ms);
-        let closing = self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
+        let closing =
+            self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
         if !matches!(tokio::time::timeout(grace, closing).await, Ok(Ok(()))) {
             tracing::debug!(account = %self.instance.session().context.account, "The session ended without a goodbye.");
         }

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{LogBudget, Meter, WAIT};
 use super::contract::{LIMIT, refusal};
 use super::host::Refusal;
-use crate::net::Observe;
 use super::seam::{Committing, CredentialBroker, Mailroom};
 use crate::fault::{Fault, Kind};
 use crate::limits::{CALLS_IN_FLIGHT, Limits};
 use crate::model::endpoint::Endpoint;
 use crate::model::name::{AccountName, ConnectorId};
+use crate::net::Observe;
 
 /// What one session may reach, and for whom it works. All that a component can name is in here.
 pub struct SessionContext {

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
-use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime::component::{
-    AsAccessor, Destination, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
+    AsAccessor, Destination, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
 };
+use wasmtime::{AsContextMut as _, StoreContextMut};
 
 use crate::fault::Fault;
 use crate::limits::STREAM_OCTETS;

@@ -1,6 +1,11 @@
 //! The contract as Rust, generated from `wit/`; nothing else stands here.
 
-#![expect(missing_docs, clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated; the documentation stands in `wit/`")]
+#![expect(
+    missing_docs,
+    clippy::allow_attributes_without_reason,
+    clippy::allow_attributes,
+    reason = "generated; the documentation stands in `wit/`"
+)]
 
 wit_bindgen::generate!({
     world: "postrider:connector/connector",

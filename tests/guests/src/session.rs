@@ -84,7 +84,11 @@ impl receiving::GuestSession for Session {
 
     async fn append(&self, _: String, item: Item, octets: wit_bindgen::StreamReader<u8>) -> Result<Option<String>, Error> {
         let octets = octets.collect().await;
-        if u64::try_from(octets.len()) == Ok(item.size) { Ok(Some(octets.len().to_string())) } else { Err(error(Failure::Malformed, "not the size announced")) }
+        if u64::try_from(octets.len()) == Ok(item.size) {
+            Ok(Some(octets.len().to_string()))
+        } else {
+            Err(error(Failure::Malformed, "not the size announced"))
+        }
     }
 
     async fn fetch(

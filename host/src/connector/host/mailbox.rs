@@ -126,7 +126,11 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
                 let scope = contract::scope(scope)?;
                 let most = session.limits().state_value_octets;
                 if u64::try_from(cursor.len()).is_ok_and(|octets| octets > most) {
-                    return Err(Fault::new(Kind::TooLarge, format!("keep a cursor of more than {most} octets (limit `state-value-octets`)")).into());
+                    return Err(Fault::new(
+                        Kind::TooLarge,
+                        format!("keep a cursor of more than {most} octets (limit `state-value-octets`)"),
+                    )
+                    .into());
                 }
                 // What is handed over from now on belongs to the next one.
                 let before = std::mem::take(&mut *session.pending());
@@ -188,9 +192,10 @@ async fn deliver(
     }
     match finished.await {
         Ok(Ok(announced)) if announced == count => kept(session, delivery.finish().await),
-        Ok(Ok(announced)) => {
-            Err(Refusal::Answer(contract::refusal("COUNT", format!("{count} octets arrived and {announced} were announced: the message is not kept"))))
-        }
+        Ok(Ok(announced)) => Err(Refusal::Answer(contract::refusal(
+            "COUNT",
+            format!("{count} octets arrived and {announced} were announced: the message is not kept"),
+        ))),
         Ok(Err(error)) => Err(Refusal::Answer(error)),
         Err(_) => Err(Refusal::Answer(contract::refusal("UNFINISHED", "`finished` was dropped without a value: the message is not kept"))),
     }
@@ -201,7 +206,10 @@ fn count_message(session: &Session) -> Result<(), Refusal> {
     let mut pending = session.pending();
     let most = session.limits().messages_per_checkpoint;
     if pending.messages >= most {
-        return Err(over(&pending, &format!("at most {most} messages may be handed over between two checkpoints (limit `messages-per-checkpoint`)")));
+        return Err(over(
+            &pending,
+            &format!("at most {most} messages may be handed over between two checkpoints (limit `messages-per-checkpoint`)"),
+        ));
     }
     pending.messages += 1;
     Ok(())
@@ -212,7 +220,10 @@ fn count_octets(session: &Session, octets: u64) -> Result<(), Refusal> {
     let mut pending = session.pending();
     let most = session.limits().octets_per_checkpoint;
     if pending.octets.saturating_add(octets) > most {
-        return Err(over(&pending, &format!("at most {most} octets may be handed over between two checkpoints (limit `octets-per-checkpoint`)")));
+        return Err(over(
+            &pending,
+            &format!("at most {most} octets may be handed over between two checkpoints (limit `octets-per-checkpoint`)"),
+        ));
     }
     pending.octets += octets;
     Ok(())

@@ -26,7 +26,11 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
                 checked(&key)?;
                 let most = session.limits().state_value_octets;
                 if value.as_ref().is_some_and(|value| u64::try_from(value.len()).is_ok_and(|octets| octets > most)) {
-                    return Err(Fault::new(Kind::TooLarge, format!("keep a value of more than {most} octets (limit `state-value-octets`)")).into());
+                    return Err(Fault::new(
+                        Kind::TooLarge,
+                        format!("keep a value of more than {most} octets (limit `state-value-octets`)"),
+                    )
+                    .into());
                 }
                 Ok(session.context.mailroom.state_put(key, value).await.inspect_err(|fault| session.remember(fault))?)
             })

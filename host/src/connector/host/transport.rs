@@ -10,10 +10,10 @@ use super::runtime::count_call;
 use super::{Guest, Imports, Refusal, session};
 use crate::connector::bindings::transport::{Host, HostConnection, HostConnectionWithStore, Opening};
 use crate::connector::contract::{LIMIT, refusal};
-use crate::net::{self, Line};
 use crate::connector::session::Session;
 use crate::fault::{Fault, Kind};
 use crate::limits::{READ_OCTETS, WRITE_OCTETS};
+use crate::net::{self, Line};
 
 /// One line to one server, as a component holds it. Closed when the last use of it ends.
 pub struct Connection {
@@ -31,7 +31,12 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for Imports {
         Ok((connection, opening))
     }
 
-    async fn read(accessor: &Accessor<T, Self>, connection: Resource<Connection>, max: u32, timeout_ms: Option<u64>) -> Result<Vec<u8>, Refusal> {
+    async fn read(
+        accessor: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+        max: u32,
+        timeout_ms: Option<u64>,
+    ) -> Result<Vec<u8>, Refusal> {
         let (session, line) = (session(accessor), line(accessor, &connection)?);
         session
             .import(async {
