@@ -13,7 +13,7 @@ pub mod service;
 mod socket;
 
 pub use client::Client;
-pub use event::{Event, Events, Stage};
+pub use event::{Event, Events};
 pub use reply::*;
 pub use request::*;
 pub use server::{Execute, Server};

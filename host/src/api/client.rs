@@ -37,13 +37,14 @@ impl Client {
         let stream = match socket::connect(&paths.control_socket).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(Fault::new(Kind::Forbidden, speak()).because(&error)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Fault::new(Kind::Forbidden, speak()).because(&error));
+            }
             Err(error) => return Err(Fault::new(Kind::Unreachable, speak()).because(&error)),
         };
         let (reader, writer) = stream.into_split();
         let mut client = Self { reader: FrameReader::new(reader), writer: FrameWriter::new(writer) };
-        let ours =
-            Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), home: paths.root.display().to_string() };
+        let ours = Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), home: paths.root.display().to_string() };
         match timeout(GREETING_TIME, client.greet(&ours)).await {
             Ok(Ok(theirs)) => check(&ours, &theirs).map(|()| Some(client)),
             Ok(Err(error)) => Err(Fault::new(Kind::Unreachable, speak()).because(&error)),

@@ -1,61 +1,40 @@
 //! What happens while a request is carried out, on its way to whoever asked.
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::reply::MessageView;
+use super::reply::{MessageView, StageView};
 use crate::fault::{Fault, Kind};
-use crate::model::name::AccountName;
+use crate::flow::event::{Event as FlowEvent, Watcher};
 
 /// Events on their way; more make the request wait, so that a slow reader costs no memory.
 const QUEUED: usize = 64;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", content = "value", rename_all = "kebab-case")]
 pub enum Event {
-    /// How far a pass has come.
-    Progress {
-        /// Of whom.
-        account: AccountName,
-        /// Of which folder; none: of the whole account.
-        folder: Option<String>,
-        /// Messages dealt with.
-        done: u64,
-        /// Of so many, where known.
-        total: Option<u64>,
-        /// Octets received in this pass.
-        octets: u64,
-    },
-    /// A page of the messages that were asked for.
-    Messages {
-        /// In the order asked for.
-        page: Vec<MessageView>,
-    },
+    /// On a journey.
+    Flow(FlowEvent),
     /// A stage of a test is over.
-    Stage(Stage),
-    /// Something that a person wants to know.
-    Note {
-        /// A sentence without a full stop.
-        words: String,
+    Stage(StageView),
+    /// A page of the messages that were asked for, in the order asked for.
+    Messages(Vec<MessageView>),
+    /// How far a check of the store has come.
+    Checked {
+        /// Messages read and verified.
+        done: u64,
+        /// Messages in all.
+        total: u64,
     },
+    /// Something that a person wants to know: a sentence without a full stop.
+    Note(String),
     /// The next octets of what is exported. Has a frame of its own on the control socket.
     #[serde(skip)]
     Octets(Bytes),
-}
-
-/// One stage of testing an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stage {
-    /// "name", "connect", "tls", "greeting", "sign-in" or "folders".
-    pub stage: String,
-    /// How long it took.
-    pub elapsed_ms: u64,
-    /// What was found: "TLS 1.3, certificate of mail.example.com until 2027-01-01".
-    pub finding: String,
-    /// Why it failed.
-    pub fault: Option<Fault>,
 }
 
 /// Where a request's events go.
@@ -70,9 +49,8 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Say how far a pass has come. Dropped where the reader is slow: the next one says more.
-    pub fn progress(&self, account: &AccountName, folder: Option<&str>, done: u64, total: Option<u64>, octets: u64) {
-        let event = Event::Progress { account: account.clone(), folder: folder.map(str::to_owned), done, total, octets };
+    /// Say how something goes on. Dropped where the reader is slow: the next one says more.
+    pub fn progress(&self, event: Event) {
         // Full or without a reader, either is no reason to stop.
         let _ = self.0.try_send(event);
     }
@@ -87,6 +65,39 @@ impl Events {
 
     /// Send a note; nobody listening is no fault.
     pub async fn note(&self, words: impl Into<String>) {
-        let _ = self.send(Event::Note { words: words.into() }).await;
+        let _ = self.send(Event::Note(words.into())).await;
+    }
+}
+
+/// Watches a journey for one request: hands its events on, and keeps the stages for the answer.
+#[derive(Debug)]
+pub(super) struct RequestWatcher {
+    events: Events,
+    stages: Mutex<Vec<StageView>>,
+}
+
+impl RequestWatcher {
+    pub(super) const fn new(events: Events) -> Self {
+        Self { events, stages: Mutex::new(Vec::new()) }
+    }
+
+    /// The stages so far.
+    pub(super) fn stages(&self) -> Vec<StageView> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Watcher for RequestWatcher {
+    fn event(&self, event: FlowEvent) {
+        let stage = match event {
+            FlowEvent::Stage { report, .. } => StageView::of(&report),
+            FlowEvent::Listed { took, outcome, .. } => StageView::new("folders", took, outcome),
+            FlowEvent::Note { words } => return self.events.progress(Event::Note(words)),
+            event @ (FlowEvent::Folders { .. } | FlowEvent::Progress { .. } | FlowEvent::Delivered { .. }) => {
+                return self.events.progress(Event::Flow(event));
+            }
+        };
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner).push(stage.clone());
+        self.events.progress(Event::Stage(stage));
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             (any::<u32>(), ".*", ".*").prop_map(|(protocol, program, home)| Frame::Hello(Hello { protocol, program, home })),
             Just(Frame::Cancel),
             proptest::collection::vec(any::<u8>(), 0..2000).prop_map(|octets| Frame::Octets(octets.into())),
-            ".*".prop_map(|words| Frame::Event(Box::new(Event::Note { words }))),
+            ".*".prop_map(|words| Frame::Event(Box::new(Event::Note(words)))),
             (".*", ".*").prop_map(|(operation, words)| Frame::Fault(Box::new(Fault::new(Kind::Gone, operation).with_words(words)))),
             Just(Frame::Reply(Box::new(Reply::Done))),
             Just(Frame::Request(Box::new(Request::Status))),
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_cut_at_every_octet_waits_for_the_rest() {
         let mut wire = BytesMut::new();
-        Frame::Event(Box::new(Event::Note { words: "ä".to_owned() })).encode(&mut wire).unwrap();
+        Frame::Event(Box::new(Event::Note("ä".to_owned()))).encode(&mut wire).unwrap();
         for cut in 0..wire.len() {
             let mut input = BytesMut::from(&wire[..cut]);
             assert!(Frame::decode(&mut input).unwrap().is_none(), "{cut}");

@@ -3,16 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Stage;
 use crate::clock::Timestamp;
+use crate::connector::inspection::Inspection;
+use crate::connector::registry::{Listed, Proposal};
 use crate::fault::Fault;
-use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security};
-use crate::model::message::{Content, Location};
+use crate::flow::receive::PassReport;
+use crate::model::account::{Account, Role};
+use crate::model::endpoint::{Fingerprint, Protocol, Security};
+use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
+use crate::net::{Stage, StageReport};
+use crate::store::{CheckReport, Status};
 
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,10 +26,12 @@ use crate::model::sink::Target;
 pub enum Reply {
     /// There is nothing to say.
     Done,
-    /// One connector.
-    Connector(Box<ConnectorView>),
-    /// Every connector.
-    Connectors(Vec<ConnectorView>),
+    /// One connector's file.
+    Connector(Box<Inspection>),
+    /// What was approved.
+    Approved(Box<Proposal>),
+    /// Every connector's file.
+    Connectors(Vec<Listed>),
     /// One account.
     Account(Box<AccountView>),
     /// Every account.
@@ -31,7 +39,7 @@ pub enum Reply {
     /// The stages that were tried, to the first that failed.
     Tested(TestView),
     /// What a pass did.
-    Received(Vec<PassView>),
+    Received(ReceivedView),
     /// One message.
     Message(Box<MessageView>),
     /// One sink.
@@ -41,52 +49,7 @@ pub enum Reply {
     /// How the home stands.
     Status(Box<StatusView>),
     /// What reading everything found.
-    Checked(CheckView),
-}
-
-/// A connector's file, and whether it may run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectorView {
-    /// What it calls itself.
-    pub id: ConnectorId,
-    /// What it calls itself to people.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// The version of the contract that it was built for.
-    pub contract: String,
-    /// The BLAKE3 of the file, in hexadecimal digits.
-    pub hash: String,
-    /// Where it lies.
-    pub file: PathBuf,
-    /// Whether it came with this program.
-    pub shipped: bool,
-    /// Whether it may run.
-    pub state: ApprovalState,
-    /// What it asks for, a line each.
-    pub wishes: Vec<String>,
-}
-
-/// Whether a connector may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ApprovalState {
-    /// By the operator.
-    Approved,
-    /// By the list that came with this program.
-    Shipped,
-    /// Nobody approved it.
-    Unapproved,
-    /// Another file of this id was approved.
-    Changed,
-}
-
-impl ApprovalState {
-    /// Whether the connector may run.
-    #[must_use]
-    pub const fn is_active(self) -> bool {
-        matches!(self, Self::Approved | Self::Shipped)
-    }
+    Checked(CheckReport),
 }
 
 /// An account as people see it, without its secrets.
@@ -135,28 +98,75 @@ pub struct RoleView {
     pub limits: BTreeMap<String, u64>,
 }
 
-impl RoleView {
-    /// The server's part of a view, from its endpoint.
+impl AccountView {
+    /// Of an account whose password is stored, or not.
     #[must_use]
-    pub fn of_endpoint(connector: ConnectorId, endpoint: &Endpoint) -> Self {
-        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    pub fn new(account: Account, has_secret: bool) -> Self {
+        let receive = account.receive.map(|role| RoleView::new(role, has_secret));
+        Self { name: account.name, created: account.created, receive }
+    }
+}
+
+impl RoleView {
+    fn new(role: Role, has_secret: bool) -> Self {
+        let proxy = role.endpoint.redacted_proxy();
+        let Role { connector, endpoint, folders, settings, limits } = role;
         Self {
             connector,
             protocol: endpoint.protocol,
-            server: endpoint.server.clone(),
+            server: endpoint.server,
             port: endpoint.port,
             security: endpoint.security,
-            user: endpoint.user.clone(),
-            has_secret: false,
-            ca_file: endpoint.trust.ca_file.clone(),
-            pins: endpoint.trust.pins.clone(),
-            proxy: endpoint.redacted_proxy(),
+            user: endpoint.user,
+            has_secret,
+            ca_file: endpoint.trust.ca_file,
+            pins: endpoint.trust.pins,
+            proxy,
             connect_timeout_ms: millis(endpoint.timeouts.connect),
             read_timeout_ms: millis(endpoint.timeouts.read),
-            folders: Vec::new(),
-            settings: serde_json::Value::Null,
-            limits: BTreeMap::new(),
+            folders,
+            settings: serde_json::from_str(&settings).unwrap_or_default(),
+            limits: limits.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
+    }
+}
+
+/// One stage of testing an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageView {
+    /// "name", "connect", "proxy", "tls", "greeting", "sign-in" or "folders".
+    pub stage: String,
+    /// How long it took.
+    pub elapsed_ms: u64,
+    /// What was found, for people; "" where it failed.
+    pub finding: String,
+    /// Why it failed.
+    pub fault: Option<Fault>,
+}
+
+impl StageView {
+    /// Of a stage with its outcome.
+    #[must_use]
+    pub fn new(stage: &str, took: Duration, outcome: Result<String, Fault>) -> Self {
+        let (finding, fault) = match outcome {
+            Ok(finding) => (finding, None),
+            Err(fault) => (String::new(), Some(fault)),
+        };
+        Self { stage: stage.to_owned(), elapsed_ms: millis(took), finding, fault }
+    }
+
+    /// Of a stage on the way to a server.
+    #[must_use]
+    pub fn of(report: &StageReport) -> Self {
+        let stage = match report.stage {
+            Stage::Name => "name",
+            Stage::Connect => "connect",
+            Stage::Proxy => "proxy",
+            Stage::Tls => "tls",
+            Stage::Greeting => "greeting",
+            Stage::SignIn => "sign-in",
+        };
+        Self::new(stage, report.took, report.outcome.clone())
     }
 }
 
@@ -166,7 +176,16 @@ pub struct TestView {
     /// Whose server was tried.
     pub account: AccountName,
     /// In the order in which they were tried; the last one may have failed.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<StageView>,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedView {
+    /// For each account.
+    pub passes: Vec<PassView>,
+    /// For each sink that has not got all that is stored.
+    pub sinks: Vec<SinkStatus>,
 }
 
 /// What one pass did for one account.
@@ -174,9 +193,13 @@ pub struct TestView {
 pub struct PassView {
     /// For whom.
     pub account: AccountName,
+    /// Folders gone through.
+    pub folders: u64,
     /// Messages that are new here.
     pub received: u64,
-    /// Octets of them.
+    /// Messages whose octets were here already, under another id of the server's.
+    pub recognised: u64,
+    /// Octets of messages that came over the line.
     pub octets: u64,
     /// Messages whose flags or folders changed.
     pub changed: u64,
@@ -186,8 +209,25 @@ pub struct PassView {
     pub set_aside: u64,
     /// How long it took.
     pub elapsed_ms: u64,
-    /// Why it ended early.
+    /// Why it ended early; what was received before is kept.
     pub fault: Option<Fault>,
+}
+
+impl From<PassReport> for PassView {
+    fn from(report: PassReport) -> Self {
+        Self {
+            account: report.account,
+            folders: report.folders,
+            received: report.stored,
+            recognised: report.recognised,
+            octets: report.octets,
+            changed: report.changed,
+            removed: report.removed,
+            set_aside: report.set_aside,
+            elapsed_ms: millis(report.took),
+            fault: report.fault,
+        }
+    }
 }
 
 /// A stored message as people see it.
@@ -222,12 +262,36 @@ pub struct MessageView {
     pub locations: Vec<Location>,
 }
 
+impl MessageView {
+    /// Of a message of the account called `account`.
+    #[must_use]
+    pub fn new(account: AccountName, summary: Summary) -> Self {
+        Self {
+            id: summary.message,
+            account,
+            sequence: summary.sequence,
+            stored: summary.stored,
+            received: summary.received,
+            date: summary.date,
+            subject: summary.subject,
+            from: summary.from,
+            to: summary.to,
+            message_id: summary.rfc5322_message_id,
+            thread: summary.thread,
+            content: summary.content,
+            locations: summary.locations,
+        }
+    }
+}
+
 /// A sink as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkView {
     /// What the operator calls it.
     pub name: SinkName,
-    /// Whose mail it gets; empty: everybody's.
+    /// Whether it gets everybody's mail.
+    pub is_for_all: bool,
+    /// Whose mail it gets, where it does not get everybody's.
     pub accounts: Vec<AccountName>,
     /// Where it puts the mail.
     #[serde(flatten)]
@@ -252,22 +316,11 @@ pub struct StatusView {
     /// The process of the daemon; none: there is no daemon.
     pub daemon: Option<u32>,
     /// The store as a whole.
-    pub store: StoreStatus,
+    pub store: Status,
     /// A row for every account.
     pub accounts: Vec<AccountStatus>,
     /// A row for every sink.
     pub sinks: Vec<SinkStatus>,
-}
-
-/// How the store stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreStatus {
-    /// Octets on disk of its records.
-    pub record_octets: u64,
-    /// Octets on disk of its messages' bodies.
-    pub spool_octets: u64,
-    /// Damage that was found and is not repaired, in words.
-    pub damage: Vec<String>,
 }
 
 /// How one account stands.
@@ -281,11 +334,15 @@ pub struct AccountStatus {
     pub octets: u64,
     /// Of them, those that could not be had or read.
     pub set_aside: u64,
-    /// What the daemon is doing for it: "idle", "receiving", "waiting".
-    pub activity: Option<String>,
-    /// When a pass last succeeded.
-    pub last_success: Option<Timestamp>,
-    /// Why the last pass failed; none: it did not.
+    /// What the daemon is doing for it: "connecting", "syncing", "watching", "retrying" or "needs-operator"; none: no daemon runs it.
+    pub state: Option<String>,
+    /// When a pass last ended, well or not.
+    pub last_pass: Option<Timestamp>,
+    /// When a pass last ended with everything here.
+    pub last_complete: Option<Timestamp>,
+    /// When the daemon tries again.
+    pub next_attempt: Option<Timestamp>,
+    /// Why the last attempt failed; none: it did not.
     pub fault: Option<Fault>,
 }
 
@@ -294,44 +351,12 @@ pub struct AccountStatus {
 pub struct SinkStatus {
     /// Which.
     pub name: SinkName,
-    /// Messages that it has not got yet.
+    /// At most so many messages that it has not got yet.
     pub pending: u64,
     /// Why the last delivery failed; none: it did not.
     pub fault: Option<Fault>,
 }
 
-/// What reading and verifying everything stored found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckView {
-    /// Accounts walked.
-    pub accounts: u64,
-    /// Messages that were read and found whole.
-    pub messages: u64,
-    /// Octets of their bodies.
-    pub octets: u64,
-    /// Records of every kind.
-    pub records: u64,
-    /// What is wrong, but for the overflow.
-    pub findings: Vec<FindingView>,
-    /// Findings beyond those listed.
-    pub more_findings: u64,
-}
-
-impl CheckView {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub const fn is_clean(&self) -> bool {
-        self.findings.is_empty() && self.more_findings == 0
-    }
-}
-
-/// One thing that is wrong in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingView {
-    /// Of which message.
-    pub message: Option<MessageId>,
-    /// Where.
-    pub place: String,
-    /// What is wrong, in words.
-    pub finding: String,
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

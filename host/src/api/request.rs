@@ -22,7 +22,12 @@ pub enum Request {
         /// The file.
         file: PathBuf,
     },
-    /// Let a connector run with what its manifest asks for: `Reply::Connector`.
+    /// What the file says of a connector of the home or of the program: `Reply::Connector`.
+    ConnectorInspect {
+        /// Which.
+        id: ConnectorId,
+    },
+    /// Let a connector run with what its manifest asks for: `Reply::Approved`.
     ConnectorApprove {
         /// Which.
         id: ConnectorId,
@@ -113,6 +118,35 @@ pub enum Request {
     Status,
     /// Read and verify everything stored: `Reply::Checked`.
     StoreCheck,
+}
+
+impl Request {
+    /// Whether it changes the home: accounts, sinks or connectors.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        match self {
+            Self::ConnectorInstall { .. }
+            | Self::ConnectorApprove { .. }
+            | Self::ConnectorRemove { .. }
+            | Self::AccountAdd { .. }
+            | Self::AccountEdit { .. }
+            | Self::AccountRemove { .. }
+            | Self::SinkAdd { .. }
+            | Self::SinkRemove { .. } => true,
+            Self::ConnectorList
+            | Self::ConnectorInspect { .. }
+            | Self::AccountList
+            | Self::AccountShow { .. }
+            | Self::AccountTest { .. }
+            | Self::Receive { .. }
+            | Self::MessageList { .. }
+            | Self::MessageShow { .. }
+            | Self::MessageExport { .. }
+            | Self::SinkList
+            | Self::Status
+            | Self::StoreCheck => false,
+        }
+    }
 }
 
 /// What an operator wrote about an account, with its password.

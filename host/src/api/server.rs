@@ -100,7 +100,14 @@ impl Server {
         tasks.spawn(async move {
             let served = match permit {
                 Ok(_permit) => client.serve(&*executor).await,
-                Err(_) => client.refuse(Fault::new(Kind::RefusedByHost, "speak to the daemon").because_words(format!("{CLIENTS} clients speak to it already"))).await,
+                Err(_) => {
+                    client
+                        .refuse(
+                            Fault::new(Kind::RefusedByHost, "speak to the daemon")
+                                .because_words(format!("{CLIENTS} clients speak to it already")),
+                        )
+                        .await
+                }
             };
             if let Err(error) = served {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a client left early");

@@ -1,54 +1,125 @@
 //! Carries requests out against an opened home; one file a group of requests.
 
+mod account;
+mod connector;
+mod message;
+mod receive;
+mod run;
+mod sink;
+mod status;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+
+pub use run::run;
 
 use super::event::Events;
 use super::reply::Reply;
 use super::request::Request;
-use super::server::{Execute, Server};
+use super::server::Execute;
+use crate::connector::registry::Registry;
 use crate::fault::{Fault, Kind};
+use crate::flow::host::Host;
 use crate::home::{Ownership, Paths};
+use crate::store::{KeySource, Store};
 
-/// An opened home.
-pub struct Service {
+/// An opened home, for requests. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Service(Arc<Opened>);
+
+struct Opened {
     paths: Paths,
+    host: Arc<Host>,
+    /// Read, check and write go together: one change at a time.
+    edits: Mutex<()>,
+    is_daemon: AtomicBool,
     _ownership: Ownership,
 }
 
 impl Service {
-    /// Open the home that this process owns.
+    /// Open the home that this process owns; an empty one becomes a new store.
     ///
     /// # Errors
-    /// What hinders the store or the registry from being opened.
-    pub async fn open(paths: &Paths, ownership: Ownership) -> Result<Arc<Self>, Fault> {
-        Ok(Arc::new(Self { paths: paths.clone(), _ownership: ownership }))
+    /// What hinders the store from being opened.
+    pub async fn open(paths: &Paths, ownership: Ownership) -> Result<Self, Fault> {
+        let store = Store::open(&paths.store, KeySource::File(paths.master_key.clone())).await?;
+        let registry = Arc::new(Registry::new(paths.connectors.clone(), Registry::shipped_folders()));
+        let host = Arc::new(Host::new(store, registry, paths.cache.clone()));
+        let opened = Opened { paths: paths.clone(), host, edits: Mutex::new(()), is_daemon: AtomicBool::new(false), _ownership: ownership };
+        Ok(Self(Arc::new(opened)))
     }
 
-    /// Make everything durable and let go of the store.
+    /// Make everything durable and close the store; requests that are still being carried out fail.
     ///
     /// # Errors
     /// The store's.
     pub async fn close(&self) -> Result<(), Fault> {
-        Ok(())
+        Ok(self.0.host.store.clone().close().await?)
+    }
+
+    fn host(&self) -> &Arc<Host> {
+        &self.0.host
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.host.store
+    }
+
+    fn is_daemon(&self) -> bool {
+        self.0.is_daemon.load(Ordering::Relaxed)
+    }
+
+    /// A request that changes something. Short, and always carried to its end: it is never known to have half happened.
+    async fn change(self, request: Request, events: Events) -> Result<Reply, Fault> {
+        let _edits = self.0.edits.lock().await;
+        let reply = match request {
+            Request::ConnectorInstall { file } => self.connector_install(file).await,
+            Request::ConnectorApprove { id } => self.connector_approve(id).await,
+            Request::ConnectorRemove { id } => self.connector_remove(id).await,
+            Request::AccountAdd { name, change } => self.account_add(name, *change).await,
+            Request::AccountEdit { name, change } => self.account_edit(name, *change).await,
+            Request::AccountRemove { name } => self.account_remove(name, &events).await,
+            Request::SinkAdd { name, maildir, accounts, line_endings } => self.sink_add(name, maildir, accounts, line_endings).await,
+            Request::SinkRemove { name } => self.sink_remove(name).await,
+            other => return Err(Fault::new(Kind::Bug, "change the home").because_words(format!("{other:?} changes nothing"))),
+        }?;
+        self.host().note_edit();
+        Ok(reply)
+    }
+
+    /// A request that only looks, or that can be broken off at any point.
+    async fn look(&self, request: Request, events: Events) -> Result<Reply, Fault> {
+        match request {
+            Request::ConnectorList => self.connector_list().await,
+            Request::ConnectorInspect { id } => self.connector_inspect(id).await,
+            Request::AccountList => self.account_list().await,
+            Request::AccountShow { name } => self.account_show(name).await,
+            Request::AccountTest { name } => self.account_test(name, events).await,
+            Request::Receive { accounts, folders, wait: _ } => self.receive(accounts, folders, events).await,
+            Request::MessageList { account, folder, limit } => self.message_list(account, folder, limit, events).await,
+            Request::MessageShow { id } => self.message_show(id).await,
+            Request::MessageExport { id } => self.message_export(id, events).await,
+            Request::SinkList => self.sink_list().await,
+            Request::Status => self.status().await,
+            Request::StoreCheck => self.store_check(events).await,
+            other => Err(Fault::new(Kind::Bug, "look into the home").because_words(format!("{other:?} changes it"))),
+        }
     }
 }
 
 #[async_trait]
 impl Execute for Service {
-    async fn execute(&self, _request: Request, _events: Events, _stop: CancellationToken) -> Result<Reply, Fault> {
-        Err(Fault::new(Kind::Unsupported, "carry the request out"))
+    async fn execute(&self, request: Request, events: Events, stop: CancellationToken) -> Result<Reply, Fault> {
+        if request.is_change() {
+            // A task of its own: whoever asked may leave, and the change is still made whole and noted.
+            let changed = tokio::spawn(self.clone().change(request, events)).await;
+            return changed.unwrap_or_else(|error| Err(Fault::new(Kind::Bug, "carry the request out").because(&error)));
+        }
+        let looked = stop.run_until_cancelled(Box::pin(self.look(request, events))).await;
+        looked.unwrap_or_else(|| Err(Fault::new(Kind::Cancelled, "carry the request out").because_words("asked to stop")))
     }
-}
-
-/// The daemon: the control socket and the schedule, until `stop`; then everything ends in order.
-///
-/// # Errors
-/// What hinders the daemon from starting.
-pub async fn run(service: Arc<Service>, stop: CancellationToken) -> Result<(), Fault> {
-    let server = Server::bind(&service.paths, Arc::clone(&service) as Arc<dyn Execute>).await?;
-    server.serve(stop).await;
-    service.close().await
 }

@@ -9,7 +9,7 @@ use super::context::{Context, absolute, unexpected};
 use super::text::{clean, count, fields, millis, table};
 use super::{progress, terminal};
 use crate::account::Form;
-use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, TestView};
+use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, StageView, TestView};
 use crate::fault::Fault;
 use crate::model::endpoint::{Fingerprint, Security};
 use crate::model::name::{AccountName, ConnectorId};
@@ -116,7 +116,13 @@ impl Command {
                 show(context, context.ask(Request::AccountAdd { name, change }).await?)
             }
             Self::List => {
-                let Reply::Accounts(accounts) = context.ask(Request::AccountList).await? else { return Err(unexpected_list()) };
+                let accounts = match context.ask(Request::AccountList).await? {
+                    Reply::Accounts(accounts) => accounts,
+                    other => return Err(unexpected(&other)),
+                };
+                if accounts.is_empty() {
+                    context.report.note("there are no accounts: `postrider account add --help` says how to add one");
+                }
                 context.output.show(&accounts, || list(&accounts))
             }
             Self::Show { name } => show(context, context.ask(Request::AccountShow { name }).await?),
@@ -155,7 +161,6 @@ impl Fields {
         } else {
             None
         };
-        let listed = |given: Vec<_>, none: bool| (none || !given.is_empty()).then_some(given);
         let form = Form {
             receive,
             server: self.server,
@@ -167,7 +172,7 @@ impl Fields {
             proxy: self.proxy,
             connect_timeout_ms: self.connect_timeout_ms,
             read_timeout_ms: self.read_timeout_ms,
-            folders: listed(self.folders, self.all_folders),
+            folders: (self.all_folders || !self.folders.is_empty()).then_some(self.folders),
             set: self.set,
         };
         Ok(AccountChange { form, secret })
@@ -179,14 +184,7 @@ fn show(context: &Context, reply: Reply) -> Result<(), Fault> {
     context.output.show(&account, || describe(&account))
 }
 
-fn unexpected_list() -> Fault {
-    unexpected(&Reply::Done)
-}
-
 fn list(accounts: &[AccountView]) -> String {
-    if accounts.is_empty() {
-        return "No accounts: `postrider account add --help` says how to add one\n".to_owned();
-    }
     let rows: Vec<_> = accounts.iter().map(row).collect();
     table(["NAME", "CONNECTOR", "SERVER", "SECURITY", "USER"], &rows)
 }
@@ -234,13 +232,7 @@ async fn test(context: &Context, name: AccountName) -> Result<(), Fault> {
     let output = context.output;
     let spinner = progress::Spinner::start(output.json, &format!("testing {name}"));
     let on_event = |event: Event| match event {
-        Event::Stage(stage) if !output.json => spinner.aside(|| {
-            let (word, finding) = match &stage.fault {
-                None => ("ok", clean(&stage.finding)),
-                Some(fault) => ("failed", clean(&fault.to_string())),
-            };
-            output.write(format!("{:<9} {word:<6} {:>8}  {finding}\n", stage.stage, millis(stage.elapsed_ms)).as_bytes())
-        }),
+        Event::Stage(stage) if !output.json => spinner.aside(|| output.write(line(&stage).as_bytes())),
         _ => Ok(()),
     };
     let reply = context.call(Request::AccountTest { name }, on_event).await?;
@@ -257,6 +249,14 @@ async fn test(context: &Context, name: AccountName) -> Result<(), Fault> {
             Ok(())
         }
     }
+}
+
+fn line(stage: &StageView) -> String {
+    let (word, finding) = match &stage.fault {
+        None => ("ok", stage.finding.clone()),
+        Some(fault) => ("failed", fault.to_string()),
+    };
+    format!("{:<9} {word:<6} {:>8}  {}\n", stage.stage, millis(stage.elapsed_ms), clean(&finding))
 }
 
 fn security_parser() -> impl TypedValueParser<Value = Security> {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +39,7 @@ enum Executor {
     /// The daemon.
     Daemon(Client),
     /// This process, which owns the home now.
-    Own(Arc<Service>),
+    Own(Service),
 }
 
 impl Context {
@@ -83,7 +82,7 @@ impl Context {
                 biased;
                 Some(event) = queue.recv() => {
                     let taken = match event {
-                        Event::Note { words } => {
+                        Event::Note(words) => {
                             self.report.note(&words);
                             Ok(())
                         }
@@ -100,8 +99,10 @@ impl Context {
         };
         // What stood in the queue when the work ended.
         while let Ok(event) = queue.try_recv() {
-            if first_trouble.is_none() {
-                first_trouble = on_event(event).err();
+            match event {
+                Event::Note(words) => self.report.note(&words),
+                event if first_trouble.is_none() => first_trouble = on_event(event).err(),
+                _ => {}
             }
         }
         first_trouble.map_or(ended, Err)
@@ -124,7 +125,9 @@ impl Context {
         loop {
             match self.claim().await? {
                 Claim::Owned(ownership) => return Ok(ownership),
-                Claim::Held(owner) if is_daemon(owner.as_ref()) || Instant::now() >= deadline => return Err(self.paths.in_use(owner.as_ref())),
+                Claim::Held(owner) if is_daemon(owner.as_ref()) || Instant::now() >= deadline => {
+                    return Err(self.paths.in_use(owner.as_ref()));
+                }
                 Claim::Held(_) => sleep(HOME_LOOK).await,
             }
         }

@@ -24,7 +24,7 @@ pub(super) enum Command {
         #[arg(long)]
         folder: Option<String>,
         /// The most of them
-        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
     },
     /// Show what is known of one message
@@ -62,7 +62,7 @@ impl Command {
 async fn list(context: &Context, request: Request) -> Result<(), Fault> {
     let mut messages = Vec::new();
     let on_event = |event| {
-        if let Event::Messages { page } = event {
+        if let Event::Messages(page) = event {
             messages.extend(page);
         }
         Ok(())

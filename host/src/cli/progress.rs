@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::text::{clean, octets};
+use crate::flow::event::Event;
 use crate::model::name::AccountName;
 
 /// How often a spinner turns.
@@ -29,6 +30,13 @@ impl Spinner {
             bar.enable_steady_tick(TURN);
             bar
         }))
+    }
+
+    /// Show other words.
+    pub(super) fn say(&self, words: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(clean(words));
+        }
     }
 
     /// Print something while the spinner is off the screen.
@@ -54,8 +62,9 @@ impl Bars {
         Self { all: is_seen(json).then(MultiProgress::new), bars: HashMap::new() }
     }
 
-    /// Show how far `account` has come.
-    pub(super) fn show(&mut self, account: &AccountName, folder: Option<&str>, done: u64, total: Option<u64>, received: u64) {
+    /// Show how far an account has come.
+    pub(super) fn show(&mut self, event: &Event) {
+        let Event::Progress { account, folder, done, total, octets: received } = event else { return };
         let Some(all) = &self.all else { return };
         let bar = self.bars.entry(account.clone()).or_insert_with(|| {
             let bar = all.add(ProgressBar::no_length().with_prefix(account.to_string()));
@@ -64,12 +73,12 @@ impl Bars {
         });
         if let Some(total) = total {
             bar.set_style(style("{prefix:12!} {wide_bar} {pos}/{len} {msg}"));
-            bar.set_length(total);
+            bar.set_length(*total);
         } else {
             bar.set_style(style("{prefix:12!} {spinner} {pos} {msg}"));
         }
-        bar.set_position(done);
-        bar.set_message(format!("{} {}", octets(received), clean(folder.unwrap_or_default())));
+        bar.set_position(*done);
+        bar.set_message(format!("{} {}", octets(*received), clean(folder.as_deref().unwrap_or_default())));
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use super::context::{Context, unexpected};
 use super::progress::Bars;
 use super::text::{millis, octets, table};
-use crate::api::{Event, PassView, Reply, Request};
+use crate::api::{Event, PassView, ReceivedView, Reply, Request};
 use crate::fault::Fault;
 use crate::model::name::AccountName;
 
@@ -23,25 +23,26 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Receive once. The exit code is that of the first account that failed; each one is reported.
+    /// Receive once. The exit code is that of the first account that failed, or else sink; each one is reported.
     pub(super) async fn run(self, context: &Context) -> Result<u8, Fault> {
         let mut bars = Bars::start(context.output.json);
         let request = Request::Receive { accounts: self.accounts, folders: self.folders, wait: self.wait };
         let reply = context
             .call(request, |event| {
-                if let Event::Progress { account, folder, done, total, octets } = event {
-                    bars.show(&account, folder.as_deref(), done, total, octets);
+                if let Event::Flow(event) = event {
+                    bars.show(&event);
                 }
                 Ok(())
             })
             .await;
         drop(bars);
-        let passes = match reply? {
-            Reply::Received(passes) => passes,
+        let ReceivedView { passes, sinks } = match reply? {
+            Reply::Received(received) => received,
             other => return Err(unexpected(&other)),
         };
         context.output.show(&passes, || describe(&passes))?;
-        let faults: Vec<_> = passes.iter().filter_map(|pass| pass.fault.as_ref()).collect();
+        let of_sinks = sinks.iter().filter_map(|sink| sink.fault.as_ref());
+        let faults: Vec<_> = passes.iter().filter_map(|pass| pass.fault.as_ref()).chain(of_sinks).collect();
         for fault in &faults {
             context.report.fault(fault);
         }

@@ -132,7 +132,9 @@ mod tests {
         let fault = Fault::new(Kind::Unauthenticated, "sign in to mail.example.com:993 as help")
             .with_words("Authentication failed.\u{1b}[2J")
             .with_code("AUTHENTICATIONFAILED")
-            .with_remedy("set the password anew: `postrider account edit help --password-stdin`\nwith two-factor sign-in an app password is needed");
+            .with_remedy(
+                "set the password anew: `postrider account edit help --password-stdin`\nwith two-factor sign-in an app password is needed",
+            );
         insta::assert_snapshot!(render(&fault, false), @r#"
         error: Sign-in refused
           Cannot sign in to mail.example.com:993 as help

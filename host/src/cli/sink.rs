@@ -67,7 +67,7 @@ fn list(sinks: &[SinkView]) -> String {
 
 fn row(sink: &SinkView) -> [String; 5] {
     let accounts: Vec<_> = sink.accounts.iter().map(ToString::to_string).collect();
-    let accounts = if accounts.is_empty() { "all".to_owned() } else { accounts.join(" ") };
+    let accounts = if sink.is_for_all { "all".to_owned() } else { accounts.join(" ") };
     let Target::Maildir { directory, line_endings } = &sink.target;
     let ending = match line_endings {
         LineEndings::Lf => "lf",

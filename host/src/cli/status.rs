@@ -1,8 +1,8 @@
 //! `postrider status`.
 
 use super::context::{Context, unexpected};
-use super::text::{clean, fields, octets, table};
-use crate::api::{Reply, Request, StatusView};
+use super::text::{fields, octets, table};
+use crate::api::{AccountStatus, Reply, Request, StatusView};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 
@@ -31,22 +31,24 @@ fn describe(status: &StatusView) -> String {
                 account.messages.to_string(),
                 octets(account.octets),
                 account.set_aside.to_string(),
-                account.last_success.map_or_else(|| "-".to_owned(), Timestamp::to_rfc3339),
-                account.fault.as_ref().map_or_else(|| account.activity.clone().unwrap_or_default(), |fault| clean(&fault.to_string())),
+                account.last_complete.map_or_else(|| "-".to_owned(), Timestamp::to_rfc3339),
+                state(account),
             ]
         })
         .collect();
-    let sinks: Vec<_> = status
-        .sinks
-        .iter()
-        .map(|sink| {
-            let fault = sink.fault.as_ref().map(|fault| clean(&fault.to_string()));
-            [sink.name.to_string(), sink.pending.to_string(), fault.unwrap_or_default()]
-        })
-        .collect();
-    let tables = [
-        table(["ACCOUNT", "MESSAGES", "SIZE", "SET ASIDE", "LAST SUCCESS", "STATE"], &accounts),
-        table(["SINK", "PENDING", "STATE"], &sinks),
-    ];
+    let sinks: Vec<_> = status.sinks.iter().map(|sink| [sink.name.to_string(), sink.pending.to_string()]).collect();
+    let tables =
+        [table(["ACCOUNT", "MESSAGES", "SIZE", "SET ASIDE", "COMPLETE AT", "STATE"], &accounts), table(["SINK", "PENDING"], &sinks)];
     tables.iter().filter(|table| !table.is_empty()).fold(head, |text, table| format!("{text}\n{table}"))
+}
+
+/// "watching", or "retrying: cannot connect to ...".
+fn state(account: &AccountStatus) -> String {
+    match (&account.state, &account.fault) {
+        (Some(state), Some(fault)) => format!("{state}: {fault}"),
+        (None, Some(fault)) => format!("failed: {fault}"),
+        (Some(state), None) => state.clone(),
+        (None, None) if account.last_complete.is_none() => "never received".to_owned(),
+        (None, None) => String::new(),
+    }
 }

@@ -5,8 +5,9 @@ use clap::Subcommand;
 use super::context::{Context, unexpected};
 use super::progress::Spinner;
 use super::text::{clean, count, octets};
-use crate::api::{CheckView, Reply, Request};
+use crate::api::{Event, Reply, Request};
 use crate::fault::{Fault, Kind};
+use crate::store::CheckReport;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -24,7 +25,13 @@ impl Command {
 
 async fn check(context: &Context) -> Result<(), Fault> {
     let spinner = Spinner::start(context.output.json, "reading everything that is stored");
-    let reply = context.ask(Request::StoreCheck).await;
+    let on_event = |event| {
+        if let Event::Checked { done, total } = event {
+            spinner.say(&format!("reading everything that is stored: {done} of {}", count(total, "message")));
+        }
+        Ok(())
+    };
+    let reply = context.call(Request::StoreCheck, on_event).await;
     drop(spinner);
     let report = match reply? {
         Reply::Checked(report) => report,
@@ -40,7 +47,7 @@ async fn check(context: &Context) -> Result<(), Fault> {
         .with_remedy("stop using this home, copy it, and restore the newest good copy of it"))
 }
 
-fn describe(report: &CheckView) -> String {
+fn describe(report: &CheckReport) -> String {
     let head = format!(
         "{}, {}, {} of {}: {}\n",
         count(report.accounts, "account"),

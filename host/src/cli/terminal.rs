@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn one_line_end_is_not_the_password() {
-        for (given, password) in [("correct horse\n", "correct horse"), ("correct horse\r\n", "correct horse"), ("a\n\n", "a\n"), (" a ", " a ")] {
+        for (given, password) in
+            [("correct horse\n", "correct horse"), ("correct horse\r\n", "correct horse"), ("a\n\n", "a\n"), (" a ", " a ")]
+        {
             assert!(password_from(given.as_bytes()).unwrap() == Secret::new(password), "{given:?}");
         }
         for given in ["", "\n", "\r\n", &"x".repeat(70_000)] {
