@@ -21,6 +21,8 @@ pub mod line;
 pub mod machine;
 pub mod pump;
 pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod turn;
 pub mod types;
 

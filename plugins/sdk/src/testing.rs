@@ -1,0 +1,22 @@
+//! The native test kit: a transcript is played against a machine, whole, cut at every octet, with late answers of the host, and
+//! with the line closed after every line. Panics say where the transcript was left.
+//!
+//! ```text
+//! # Why this dialogue is here.
+//! C: A1 NOOP
+//! S: * 3 EXISTS
+//! S< A1 O
+//! S: K done
+//! ! wanted
+//! ```
+//!
+//! `C:` what the machine must send and `S:` what the server says, both with CRLF put behind; `S<` without; `!` a signal: `wanted`,
+//! `timer` or `time-up`. In server lines `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets.
+
+mod player;
+mod script;
+mod world;
+
+pub use player::Player;
+pub use script::Script;
+pub use world::{Checkpoint, Stored, World};

@@ -1,0 +1,167 @@
+//! A host in memory: the mailbox of the contract, with everything written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::machine::{Answer, Question};
+use crate::types::{Arrival, Change, Error, Failure, Page, Scope};
+
+/// What the host has.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Messages by folder, generation and id.
+    pub messages: BTreeMap<(String, String, String), Stored>,
+    /// The checkpoints in order.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Ids whose delivery is refused, and why.
+    pub refused: BTreeMap<String, Error>,
+    /// Generations retired, as (folder, generation).
+    pub retired: Vec<(String, String)>,
+    /// Ids in one page of `known`; 0: all.
+    pub page_ids: usize,
+    /// How often each question was asked.
+    pub asked: BTreeMap<&'static str, usize>,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its octets; none: it was set aside.
+    pub octets: Option<Vec<u8>>,
+    /// Flags and keywords.
+    pub keywords: Vec<String>,
+    /// When it was received.
+    pub received: Option<u64>,
+    /// Whether the server has it no more.
+    pub removed: bool,
+}
+
+/// One checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its folder.
+    pub folder: String,
+    /// Its generation.
+    pub generation: String,
+    /// The cursor.
+    pub cursor: Vec<u8>,
+    /// The ids of its scope that were handed over when it was asked for.
+    pub had: BTreeSet<String>,
+}
+
+impl World {
+    /// The cursor of the last checkpoint of `folder`.
+    #[must_use]
+    pub fn cursor(&self, folder: &str) -> Option<Vec<u8>> {
+        self.checkpoints.iter().rev().find(|checkpoint| checkpoint.folder == folder).map(|checkpoint| checkpoint.cursor.clone())
+    }
+
+    /// The octets of one message.
+    #[must_use]
+    pub fn octets(&self, folder: &str, generation: &str, id: &str) -> Option<&[u8]> {
+        self.messages.get(&(folder.to_owned(), generation.to_owned(), id.to_owned()))?.octets.as_deref()
+    }
+
+    /// The ids that the host has and the server too, in order of their numbers.
+    #[must_use]
+    pub fn ids(&self, folder: &str, generation: &str) -> Vec<String> {
+        let here = self.messages.iter().filter(|((f, g, _), stored)| f == folder && g == generation && !stored.removed);
+        let mut ids: Vec<String> = here.map(|((_, _, id), _)| id.clone()).collect();
+        ids.sort_by_key(|id| (id.len(), id.clone()));
+        ids
+    }
+
+    /// Put a message there, as if a former session had delivered it.
+    pub fn put(&mut self, folder: &str, generation: &str, id: &str, octets: &[u8], keywords: &[&str]) {
+        let keywords = keywords.iter().map(ToString::to_string).collect();
+        let stored = Stored { octets: Some(octets.to_vec()), keywords, received: None, removed: false };
+        self.messages.insert((folder.to_owned(), generation.to_owned(), id.to_owned()), stored);
+    }
+
+    pub(super) fn checkpoint_asked(&mut self, scope: &Scope, cursor: &[u8]) {
+        let (folder, generation) = key(scope);
+        let had = self.messages.keys().filter(|(f, g, _)| *f == folder && *g == generation).map(|(_, _, id)| id.clone()).collect();
+        self.checkpoints.push(Checkpoint { folder, generation, cursor: cursor.to_vec(), had });
+    }
+
+    pub(super) fn deliver(&mut self, scope: &Scope, arrival: Arrival, octets: Vec<u8>, count: Result<u64, Error>) -> Result<(), Error> {
+        let count = count?;
+        if count != octets.len() as u64 {
+            return Err(Error::new(Failure::Malformed, format!("{count} octets were promised and {} came", octets.len())));
+        }
+        if let Some(refusal) = self.refused.get(&arrival.id) {
+            return Err(refusal.clone());
+        }
+        self.store(scope, arrival, Some(octets));
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, question: Question) -> Answer {
+        let (name, answer) = match question {
+            Question::Unseen(scope, ids) => ("unseen", Answer::Ids(Ok(ids.into_iter().filter(|id| !self.has(&scope, id)).collect()))),
+            Question::Known(scope, after, max) => ("known", Answer::Page(Ok(self.page(&scope, after.as_deref(), max)))),
+            Question::Expendable(..) => ("expendable", Answer::Page(Ok(Page { ids: Vec::new(), next: None }))),
+            Question::Recognise(_, arrivals) => ("recognise", Answer::Recognised(Ok(vec![false; arrivals.len()]))),
+            Question::SetAside(scope, arrival, _) => {
+                self.store(&scope, *arrival, None);
+                ("set-aside", Answer::Done(Ok(())))
+            }
+            Question::Changed(scope, changes) => {
+                for change in changes {
+                    self.change(&scope, change);
+                }
+                ("changed", Answer::Done(Ok(())))
+            }
+            Question::Removed(scope, ids) => {
+                let (folder, generation) = key(&scope);
+                for id in ids {
+                    if let Some(stored) = self.messages.get_mut(&(folder.clone(), generation.clone(), id)) {
+                        stored.removed = true;
+                    }
+                }
+                ("removed", Answer::Done(Ok(())))
+            }
+            Question::Retired(scope) => {
+                self.retired.push(key(&scope));
+                ("retired", Answer::Done(Ok(())))
+            }
+            Question::Checkpoint(..) => ("checkpoint", Answer::Done(Ok(()))),
+        };
+        *self.asked.entry(name).or_default() += 1;
+        answer
+    }
+
+    fn has(&self, scope: &Scope, id: &str) -> bool {
+        let (folder, generation) = key(scope);
+        self.messages.get(&(folder, generation, id.to_owned())).is_some()
+    }
+
+    fn page(&self, scope: &Scope, after: Option<&str>, max: u32) -> Page {
+        let (folder, generation) = key(scope);
+        let most = if self.page_ids == 0 { usize::MAX } else { self.page_ids }.min(max as usize);
+        let here = self.messages.iter().filter(|((f, g, _), stored)| *f == folder && *g == generation && !stored.removed);
+        let mut ids = here.map(|((_, _, id), _)| id.clone()).filter(|id| after.is_none_or(|after| id.as_str() > after));
+        let page: Vec<String> = ids.by_ref().take(most).collect();
+        Page { next: ids.next().and_then(|_| page.last().cloned()), ids: page }
+    }
+
+    fn change(&mut self, scope: &Scope, change: Change) {
+        let (folder, generation) = key(scope);
+        if let Some(stored) = self.messages.get_mut(&(folder, generation, change.id)) {
+            stored.keywords = change.keywords;
+        }
+    }
+
+    fn store(&mut self, scope: &Scope, arrival: Arrival, octets: Option<Vec<u8>>) {
+        let (folder, generation) = key(scope);
+        let stored = Stored { octets, keywords: arrival.keywords, received: arrival.received, removed: false };
+        assert!(
+            self.messages.insert((folder, generation, arrival.id.clone()), stored).is_none(),
+            "message {} was handed over twice",
+            arrival.id
+        );
+    }
+}
+
+fn key(scope: &Scope) -> (String, String) {
+    (scope.folder.clone().unwrap_or_default(), scope.generation.clone())
+}
