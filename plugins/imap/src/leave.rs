@@ -37,7 +37,7 @@ impl Machine for Leave<'_> {
             Input::End | Input::Timer | Input::TimeUp => return Ok(Step::Done(())),
             Input::Wanted | Input::Answer(..) => {}
         }
-        while let Some(event) = self.session.next()? {
+        while let Some(event) = self.session.next_event()? {
             if matches!(event, Event::Reply(tag, _) if Some(tag) == self.tag) {
                 return Ok(Step::Done(()));
             }

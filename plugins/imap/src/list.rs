@@ -53,7 +53,7 @@ impl Machine for List<'_> {
             Input::End => return Err(self.session.ended()),
             Input::Timer | Input::TimeUp | Input::Wanted | Input::Answer(..) => {}
         }
-        while let Some(event) = self.session.next()? {
+        while let Some(event) = self.session.next_event()? {
             match event {
                 Event::Untagged(Response::List(mailbox)) => self.add(&mailbox, actions)?,
                 Event::Lost(shown) => actions.put(Action::Log(Level::Warn, format!("a folder cannot be read: {shown}"))),

@@ -149,8 +149,8 @@ impl Session {
     ///
     /// # Errors
     /// The server said BYE (`unreachable`), or answers something that was not asked (`malformed`).
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        let Some(frame) = self.framer.next() else { return Ok(None) };
+    pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let Some(frame) = self.framer.next_frame() else { return Ok(None) };
         Ok(Some(match frame {
             Frame::Response(text) => match Response::parse(&text, &self.limits) {
                 Response::Tagged(tag, status) => self.reply(&tag, status)?,

@@ -482,7 +482,7 @@ impl Machine for Sync<'_> {
             // A pass ends by itself; who waits for the line waits for it.
             Input::Timer | Input::TimeUp | Input::Wanted => {}
         }
-        while let Some(event) = self.session.next()? {
+        while let Some(event) = self.session.next_event()? {
             self.event(event, actions)?;
         }
         self.advance(actions);

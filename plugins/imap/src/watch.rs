@@ -245,7 +245,7 @@ impl Machine for Watch<'_> {
             Input::Wanted => self.end(Watched::Interrupted, actions),
             Input::Answer(..) => {}
         }
-        while let Some(event) = self.session.next()? {
+        while let Some(event) = self.session.next_event()? {
             self.event(event, actions)?;
         }
         if self.session.outstanding() == 0

@@ -1,10 +1,5 @@
 //! The contract as Rust: generated from `wit/`, one module a world, the shared interfaces once.
-#![expect(
-    missing_docs,
-    clippy::allow_attributes_without_reason,
-    clippy::allow_attributes,
-    reason = "generated; the documentation stands in `wit/`"
-)]
+#![expect(missing_docs, reason = "generated; the documentation stands in `wit/`")]
 
 /// The world `receiver`, and every interface that the worlds share.
 pub mod receiver {

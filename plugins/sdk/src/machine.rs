@@ -143,7 +143,7 @@ impl Actions {
     }
 
     /// The oldest action that is not done yet.
-    pub fn next(&mut self) -> Option<Action> {
+    pub fn pop(&mut self) -> Option<Action> {
         self.queue.pop_front()
     }
 

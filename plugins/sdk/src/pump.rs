@@ -147,7 +147,7 @@ impl<'a> Pump<'a> {
     }
 
     fn act(&mut self) {
-        while let Some(action) = self.actions.next() {
+        while let Some(action) = self.actions.pop() {
             match action {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
                 Action::Ask(token, question) => self.events.push(Box::pin(async move { Event::Answer(token, ask(question).await) })),

@@ -65,7 +65,7 @@ impl Framer {
     }
 
     /// The next frame, where it is all there.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             match self.state {
                 State::Line => match self.reader.line()? {
@@ -187,7 +187,7 @@ mod tests {
         let mut frames: Vec<Frame> = Vec::new();
         for chunk in chunks {
             framer.feed(chunk.to_vec());
-            while let Some(frame) = framer.next() {
+            while let Some(frame) = framer.next_frame() {
                 // Pieces come as the reads cut them; together they are the same.
                 match (frames.last_mut(), frame) {
                     (Some(Frame::Piece(before)), Frame::Piece(more)) => before.extend(more),

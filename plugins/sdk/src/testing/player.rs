@@ -117,33 +117,31 @@ impl<'a> Player<'a> {
     }
 
     fn next_input(&mut self, reads: bool) -> Input {
-        loop {
-            if !self.manner.late
-                && let Some(answer) = self.answer()
-            {
-                return answer;
+        if !self.manner.late
+            && let Some(answer) = self.answer()
+        {
+            return answer;
+        }
+        self.match_client();
+        let late = match self.script.lines.get(self.at) {
+            Some(Line::Server(_)) if reads && self.manner.close.is_some_and(|close| self.total >= close) => {
+                self.closed = true;
+                return Input::End;
             }
-            self.match_client();
-            let late = match self.script.lines.get(self.at) {
-                Some(Line::Server(_)) if reads && self.manner.close.is_some_and(|close| self.total >= close) => {
-                    self.closed = true;
-                    return Input::End;
-                }
-                Some(Line::Server(_)) if reads => return Input::Octets(self.octets()),
-                Some(Line::Signal(signal)) if self.pending.is_empty() => {
-                    self.at += 1;
-                    return match signal {
-                        Signal::Wanted => Input::Wanted,
-                        Signal::Timer => Input::Timer,
-                        Signal::TimeUp => Input::TimeUp,
-                    };
-                }
-                _ => self.answer(),
-            };
-            match late {
-                Some(answer) => return answer,
-                None => panic!("the machine and the transcript wait for each other\n{}", self.place()),
+            Some(Line::Server(_)) if reads => return Input::Octets(self.octets()),
+            Some(Line::Signal(signal)) if self.pending.is_empty() => {
+                self.at += 1;
+                return match signal {
+                    Signal::Wanted => Input::Wanted,
+                    Signal::Timer => Input::Timer,
+                    Signal::TimeUp => Input::TimeUp,
+                };
             }
+            _ => self.answer(),
+        };
+        match late {
+            Some(answer) => answer,
+            None => panic!("the machine and the transcript wait for each other\n{}", self.place()),
         }
     }
 
@@ -190,7 +188,7 @@ impl<'a> Player<'a> {
     }
 
     fn act(&mut self) {
-        while let Some(action) = self.actions.next() {
+        while let Some(action) = self.actions.pop() {
             match action {
                 Action::Write(octets) => self.sent.extend_from_slice(&octets),
                 Action::Ask(token, question) => {

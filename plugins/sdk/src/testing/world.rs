@@ -132,7 +132,7 @@ impl World {
 
     fn has(&self, scope: &Scope, id: &str) -> bool {
         let (folder, generation) = key(scope);
-        self.messages.get(&(folder, generation, id.to_owned())).is_some()
+        self.messages.contains_key(&(folder, generation, id.to_owned()))
     }
 
     fn page(&self, scope: &Scope, after: Option<&str>, max: u32) -> Page {
