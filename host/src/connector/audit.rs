@@ -173,7 +173,7 @@ impl Audit {
         let inert: Vec<&str> =
             self.imports.iter().filter(|import| import.reach == Reach::Inert).map(|import| import.name.as_str()).collect();
         if !inert.is_empty() {
-            notes.push(format!("imports {} files and sockets, inert: nothing can be reached through them", inert.len()));
+            notes.push(format!("imports {} of files and sockets, inert: nothing can be reached through them", inert.len()));
         }
         if self.imports("http") && manifest.origins.is_empty() {
             notes.push("imports http, but names no origin: every request will be refused".to_owned());
@@ -343,3 +343,6 @@ fn check_abilities(audit: &Audit, manifest: &Manifest) -> Result<(), AuditError>
     }
     wrong("it exports neither postrider:receiving/receiving nor postrider:sending/sending, so that it can do nothing".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

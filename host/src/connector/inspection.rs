@@ -112,3 +112,87 @@ fn section_of(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fm
     writeln!(f, "{heading}:")?;
     lines.iter().try_for_each(|line| writeln!(f, "  - {line}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::connector::fixture::{RECEIVER_TOML, RECEIVER_WAT, component, packed};
+    use crate::connector::pack::pack;
+
+    fn path() -> PathBuf {
+        PathBuf::from("imap.wasm")
+    }
+
+    #[test]
+    fn what_is_packed_can_be_inspected() {
+        let (octets, inspection) = pack(&component(RECEIVER_WAT), RECEIVER_TOML, &path()).unwrap();
+        assert_eq!(octets, packed(RECEIVER_WAT, RECEIVER_TOML), "packing twice gives the same");
+        assert_eq!(inspect_octets(path(), &octets).unwrap(), inspection);
+        insta::assert_snapshot!(inspection, @"");
+    }
+
+    #[test]
+    fn wishes_are_said_in_words() {
+        let toml = r#"
+            format = 1
+            id = "jmap"
+            version = "1.0.0"
+            contract = "0.1"
+            name = "JMAP"
+            abilities = ["receive"]
+            origins = ["account", "https://files.example"]
+            [[endpoints]]
+            name = "sieve"
+            protocol = "stream"
+            [[credentials]]
+            name = "token"
+            kind = "oauth"
+            placement = "bearer"
+            origins = ["account"]
+            [[credentials]]
+            name = "key"
+            kind = "api-key"
+            placement = { header = "X-Api-Key" }
+            origins = ["https://files.example"]
+            [oauth]
+            authorization = "https://login.example/authorize"
+            token = "https://login.example/token"
+            device = "https://login.example/device"
+            scopes = ["mail.read"]
+        "#;
+        let inspection = inspect_octets(path(), &packed(RECEIVER_WAT, toml)).unwrap();
+        insta::assert_snapshot!(inspection.asks.join("\n"), @"");
+    }
+
+    #[test]
+    fn a_fault_names_the_file_and_the_reason() {
+        let fault = inspect_octets(path(), b"\0asm\x01\0\0\0").unwrap_err();
+        assert_eq!(fault.operation, "read connector imap.wasm");
+        assert_eq!(fault.causes().last().unwrap(), "this is a core module, not a component: build with `--target wasm32-wasip2`");
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = inspect_octets(path(), &octets);
+        }
+
+        #[test]
+        fn no_damage_panics(at in any::<prop::sample::Index>(), octet in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            let mut octets = packed(RECEIVER_WAT, RECEIVER_TOML);
+            let length = octets.len();
+            octets[at.index(length)] = octet;
+            let _ = inspect_octets(path(), &octets);
+            octets.truncate(cut.index(length));
+            let _ = inspect_octets(path(), &octets);
+        }
+
+        #[test]
+        fn no_manifest_panics(json in "\\{(\"[a-z]{1,8}\":(1|null|\"[a-z.]{0,4}\"|\\[\\]|\\{\\}),?){0,8}\\}") {
+            let octets = crate::connector::section::replace(&component(RECEIVER_WAT), json.as_bytes()).unwrap();
+            let _ = inspect_octets(path(), &octets);
+        }
+    }
+}

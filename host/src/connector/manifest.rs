@@ -368,6 +368,7 @@ impl fmt::Display for CredentialKind {
         })
     }
 }
+
 /// A version as text. The `serde` feature of `semver` would be this, and would have wasmtime compiled again for it.
 pub(super) mod version_text {
     use semver::Version;
@@ -382,3 +383,6 @@ pub(super) mod version_text {
         Version::parse(&text).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod budget;
 mod cache;
 mod contract;
 mod engine;
+#[cfg(test)]
+mod fixture;
 mod folder;
 mod host;
 pub mod inspection;
