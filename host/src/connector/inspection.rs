@@ -130,7 +130,24 @@ mod tests {
         let (octets, inspection) = pack(&component(RECEIVER_WAT), RECEIVER_TOML, &path()).unwrap();
         assert_eq!(octets, packed(RECEIVER_WAT, RECEIVER_TOML), "packing twice gives the same");
         assert_eq!(inspect_octets(path(), &octets).unwrap(), inspection);
-        insta::assert_snapshot!(inspection, @"");
+        let words = inspection.to_string().replace(&inspection.sha256.to_string(), "[hash]");
+        insta::assert_snapshot!(words, @r#"
+        imap 0.1.0 (IMAP)
+          Receives mail over IMAP.
+        File      imap.wasm, 650 octets
+        SHA-256   [hash]
+        Contract  0.1
+        Abilities receive, push
+        Asks to:
+          - open lines to the account's `receive` server (IMAP), where the host signs in with the account's password
+        Settings:
+          - window-days: a whole number from 1 to 3650 (default 30); Days to look back
+        Imports:
+          - postrider:transport/transport@0.1.0 (contract)
+          - postrider:mailbox/mailbox@0.1.0 (contract)
+          - wasi:cli/environment@0.2.6 (WASI)
+        Notes: nothing
+        "#);
     }
 
     #[test]
@@ -163,7 +180,17 @@ mod tests {
             scopes = ["mail.read"]
         "#;
         let inspection = inspect_octets(path(), &packed(RECEIVER_WAT, toml)).unwrap();
-        insta::assert_snapshot!(inspection.asks.join("\n"), @"");
+        insta::assert_snapshot!(inspection.asks.join("\n"), @r#"
+        open lines to the account's `sieve` server (STREAM), where nobody signs in
+        send HTTP requests to the account's own server
+        send HTTP requests to https://files.example
+        have the host send the account's OAuth sign-in `token` to the account's own server as a bearer token
+        have the host send the account's API key `key` to https://files.example in the header X-Api-Key
+        let users sign in at https://login.example/authorize
+        get tokens from https://login.example/token
+        let users sign in on another device at https://login.example/device
+        ask for the scope mail.read
+        "#);
     }
 
     #[test]

@@ -58,7 +58,24 @@ fn fields_that_cannot_be_meant() {
     ] {
         words.push(refused(from, to).lines().last().unwrap_or_default().to_owned());
     }
-    insta::assert_snapshot!(words.join("\n"), @"");
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    `name` must be one line of text
+    `name` holds control characters
+    `description` holds control characters
+    `endpoints.receive.name` is for connectors whose `abilities` name `receive`
+    `abilities` holds `receive` twice
+    `endpoints.receive.credential` names `other`, which is not among `credentials`
+    `endpoints.receive.credential` cannot be: on a `stream` nobody signs in, so that no secret can be drawn out of it
+    `endpoints.receive.credential` names `mailbox`, which must be a password or oauth with placement `line`
+    `credentials.mailbox.origins` names `https://example.com`, which is not among the manifest's `origins`
+    `settings` holds control characters
+    `settings` has a default that does not fit: 30 is less than the minimum of 31
+    `homepage` is `http://example.com`, which is no plain https URL
+    `https://example.com/path` is not an origin: those are `https://host` or `https://host:port` in lower case without a path, or `account`
+    `http://example.com` is not an origin: those are `https://host` or `https://host:port` in lower case without a path, or `account`
+    `https://EXAMPLE.com` is not an origin: those are `https://host` or `https://host:port` in lower case without a path, or `account`
+    `oauth` is of no use: no credential is of kind `oauth`
+    "#);
 }
 
 /// A manifest of a connector that speaks HTTP, with this credential.
@@ -86,7 +103,15 @@ fn credentials_go_where_they_are_named() {
     ] {
         words.push(http(credential).unwrap_err().to_string());
     }
-    insta::assert_snapshot!(words.join("\n"), @"");
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    `credentials.token.origins` is empty: a credential goes only to origins that are named
+    `credentials.token.origins` names `https://other.example`, which is not among the manifest's `origins`
+    `credentials.token.placement` is `line`, but no endpoint names this credential
+    `credentials.token.placement` is `basic`, which takes a credential of kind `password`
+    `credentials.token.placement` is `bearer`, which takes a credential of kind `oauth` or `api-key`
+    `credentials.token.placement.header` is `Cookie`, which is the host's own
+    `credentials.token.placement.header` is `X Y`, which is no header's name
+    "#);
 }
 
 #[test]
