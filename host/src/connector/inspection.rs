@@ -218,7 +218,7 @@ mod tests {
 
         #[test]
         fn no_manifest_panics(json in "\\{(\"[a-z]{1,8}\":(1|null|\"[a-z.]{0,4}\"|\\[\\]|\\{\\}),?){0,8}\\}") {
-            let octets = crate::connector::section::replace(&component(RECEIVER_WAT), json.as_bytes()).unwrap();
+            let octets = section::replace(&component(RECEIVER_WAT), json.as_bytes()).unwrap();
             let _ = inspect_octets(path(), &octets);
         }
     }
