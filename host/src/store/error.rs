@@ -178,7 +178,6 @@ pub enum KeyError {
 
 impl Error {
     /// An I/O failure of `operation` on `path`, for `map_err`.
-    #[expect(dead_code, reason = "the bodies follow")]
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source }

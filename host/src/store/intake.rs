@@ -1,96 +1,143 @@
 //! One session's mail on its way into the store: staged until its checkpoint, then durable in one transaction.
 
-use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::apply::{self, Checkpoint};
 use super::error::Error;
-use crate::clock::Timestamp;
+use super::layout;
+use super::shared::{Open, Shared};
+use super::step::{self, Step, within};
+use super::transaction::Transaction;
 use crate::fault::Fault;
-use crate::model::message::{Arrival, Change, Page, Scope};
+use crate::limits::Limits;
+use crate::model::message::{Arrival, Change, Scope};
+use crate::model::name::AccountId;
+use staged::Staged;
+
+mod delivery;
+mod listing;
+mod staged;
+mod state;
+
+pub use delivery::{Delivered, IntakeDelivery};
+
+/// Notes (ids changed, removed, recognised) between two checkpoints, for each message that may be delivered between them.
+const NOTES_PER_MESSAGE: u64 = 100;
+
+/// Octets of the words with which a message was set aside.
+const REASON_OCTETS: usize = 4_096;
 
 /// Takes over one session's mail for one account: the semantics are those of `mailbox` and `state` in the contract. Several may
 /// be open for an account. Dropped without a checkpoint, nothing of what it staged is kept.
-pub struct Intake;
-
-/// One message on its way in. Dropped before [`finish`](Self::finish), nothing of it is kept.
-pub struct IntakeDelivery;
-
-/// What became of a delivery, as far as it can be told before its checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivered {
-    /// A message that was not here.
-    Stored,
-    /// One whose octets were here already: only where it stands is new.
-    Adopted,
+pub struct Intake {
+    inner: Arc<Inner>,
 }
 
-fn unfinished<T>() -> Result<T, Error> {
-    Err(Error::Bug { operation: "use the store", finding: "it is not built yet" })
+pub(super) struct Inner {
+    shared: Arc<Shared>,
+    account: AccountId,
+    limits: Limits,
+    session: Mutex<Session>,
+    /// One checkpoint at a time.
+    turn: tokio::sync::Mutex<()>,
 }
+
+/// What the session has handed over.
+#[derive(Default)]
+struct Session {
+    /// For the next checkpoint.
+    staged: Staged,
+    /// In the checkpoint that is under way; its steps are with the committer.
+    under_way: Option<Staged>,
+    failure: Option<Failure>,
+    /// By folder and generation: whether messages stand there under another generation.
+    other_ids: HashMap<(layout::Hash, String), bool>,
+}
+
+/// Why nothing more of the session is taken.
+#[derive(Clone)]
+struct Failure(Option<Arc<Error>>);
 
 impl Intake {
-    /// Which of `ids` this account does not have in `scope`, in their order; what was staged here and not yet committed counts as
-    /// had, and so does what was set aside.
-    ///
-    /// # Errors
-    /// More ids than the account's limit, a failed session, damage, the disk.
-    pub async fn unseen(&self, _scope: Scope, _ids: Vec<String>) -> Result<Vec<String>, Error> {
-        unfinished()
-    }
-
-    /// The ids had in `scope`, a page at a time, in the order of their keyed hashes. A page's token stays good whatever is removed.
-    ///
-    /// # Errors
-    /// A token that is none, a failed session, damage, the disk.
-    pub async fn known(&self, _scope: Scope, _after: Option<String>, _max: usize) -> Result<Page, Error> {
-        unfinished()
-    }
-
-    /// Note messages in `scope` whose octets are here under their stable id: true for those. The others want delivery.
-    ///
-    /// # Errors
-    /// Over a limit, a failed session, damage, the disk.
-    pub async fn recognise(&self, _scope: Scope, _arrivals: Vec<Arrival>) -> Result<Vec<bool>, Error> {
-        unfinished()
-    }
-
-    /// Begin to take over one message.
-    ///
-    /// # Errors
-    /// An id outside 1 to 512 octets, over a limit, a failed session.
-    pub async fn begin(&self, _scope: Scope, _arrival: Arrival) -> Result<IntakeDelivery, Error> {
-        unfinished()
+    pub(super) fn new(shared: Arc<Shared>, account: AccountId) -> Self {
+        let accounts = shared.open().ok();
+        let accounts = accounts.as_ref().map(|open| open.accounts.read().unwrap_or_else(PoisonError::into_inner));
+        let role = accounts.as_ref().and_then(|accounts| accounts.get(&account)).and_then(|account| account.receive.as_ref());
+        let limits = role.map_or_else(Limits::default, |role| role.limits.apply());
+        drop(accounts);
+        let (session, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { shared, account, limits, session, turn }) }
     }
 
     /// Remember a message that cannot be had or read; it counts as had.
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    pub async fn set_aside(&self, _scope: Scope, _arrival: Arrival, _reason: Fault) -> Result<(), Error> {
-        unfinished()
+    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
+    pub async fn set_aside(&self, scope: Scope, arrival: Arrival, reason: Fault) -> Result<(), Error> {
+        step::check_scope(&scope)?;
+        step::check_arrival(&arrival)?;
+        let causes: Vec<_> = reason.causes().collect();
+        let mut words = reason.to_string();
+        for cause in causes {
+            words.push_str(": ");
+            words.push_str(cause);
+        }
+        words.truncate(words.floor_char_boundary(REASON_OCTETS));
+        self.inner.stage(|index, staged, limits| {
+            staged.count_message(limits)?;
+            staged.note_had(index, &scope, &arrival.id);
+            staged.steps.push(Step::SetAside { scope, arrival: Box::new(arrival), reason: words });
+            Ok(())
+        })
     }
 
     /// Folders and keywords as they now are; unknown ids are ignored.
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    pub async fn changed(&self, _scope: Scope, _changes: Vec<Change>) -> Result<(), Error> {
-        unfinished()
+    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
+    pub async fn changed(&self, scope: Scope, changes: Vec<Change>) -> Result<(), Error> {
+        self.check_call(&scope, changes.len())?;
+        changes.iter().try_for_each(step::check_change)?;
+        self.inner.stage(|_, staged, limits| {
+            staged.count_notes(changes.len(), limits)?;
+            staged.steps.push(Step::Changed { scope, changes });
+            Ok(())
+        })
     }
 
     /// The server has these no more; what is stored stays.
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    pub async fn removed(&self, _scope: Scope, _ids: Vec<String>) -> Result<(), Error> {
-        unfinished()
+    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
+    pub async fn removed(&self, scope: Scope, ids: Vec<String>) -> Result<(), Error> {
+        self.check_call(&scope, ids.len())?;
+        ids.iter().try_for_each(|id| step::check_id(id))?;
+        self.inner.stage(|index, staged, limits| {
+            staged.count_notes(ids.len(), limits)?;
+            ids.iter().for_each(|id| staged.note_removed(index, &scope, id));
+            staged.steps.push(Step::Removed { scope, ids });
+            Ok(())
+        })
     }
 
     /// The scope's generation is over: its ids count as removed.
     ///
     /// # Errors
     /// A failed session.
-    pub async fn retired(&self, _scope: Scope) -> Result<(), Error> {
-        unfinished()
+    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
+    pub async fn retired(&self, scope: Scope) -> Result<(), Error> {
+        step::check_scope(&scope)?;
+        self.inner.stage(|index, staged, limits| {
+            staged.count_notes(1, limits)?;
+            staged.note_retired(index, &scope);
+            staged.steps.push(Step::Retired { scope });
+            Ok(())
+        })
     }
 
     /// Make all that was handed over so far durable, together with the cursor of the scope's folder, in one transaction. When it
@@ -98,50 +145,101 @@ impl Intake {
     ///
     /// # Errors
     /// The disk, a removed account, a contradiction with what another session committed, over a limit.
-    pub async fn checkpoint(&self, _scope: Scope, _cursor: Vec<u8>) -> Result<(), Error> {
-        unfinished()
+    pub async fn checkpoint(&self, scope: Scope, cursor: Vec<u8>) -> Result<(), Error> {
+        step::check_scope(&scope)?;
+        within("a cursor", cursor.len(), usize::try_from(self.inner.limits.state_value_octets).unwrap_or(usize::MAX))?;
+        let _turn = self.inner.turn.lock().await;
+        let open = self.inner.shared.open()?;
+        let steps = self.inner.with_session(|session| {
+            let mut staged = std::mem::take(&mut session.staged);
+            let steps = std::mem::take(&mut staged.steps);
+            session.under_way = Some(staged);
+            Ok(steps)
+        })?;
+        // Given up before its answer, the checkpoint may have been made or not: the session cannot go on from either.
+        let mut outcome = Outcome { inner: &self.inner, failure: Some(Failure(None)) };
+        let account = self.inner.account;
+        let generation = open.spool.generation();
+        let checkpoint = Checkpoint { account, steps, scope, cursor, generation, limits: self.inner.limits.clone() };
+        let reached = Arc::new(AtomicU64::new(0));
+        let work = {
+            let reached = Arc::clone(&reached);
+            move |tx: &mut Transaction<'_>| {
+                apply::apply(tx, checkpoint)?;
+                reached.store(tx.head()?.sequence, Ordering::Release);
+                Ok(())
+            }
+        };
+        let effect = move || {
+            open.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(account, reached.load(Ordering::Acquire));
+        };
+        let committed = self.inner.shared.commit(work, Some(Box::new(effect))).await;
+        outcome.failure = committed.err().map(|error| Failure(Some(Arc::new(error))));
+        outcome.answer()
     }
 
-    /// What may be deleted on the server: ids in `scope` whose message is whole, durable, and became so before `stored_before`; not
-    /// what was set aside, and not what only the header section is here of.
-    ///
-    /// # Errors
-    /// A token that is none, a failed session, damage, the disk.
-    pub async fn expendable(&self, _scope: Scope, _after: Option<String>, _max: usize, _stored_before: Timestamp) -> Result<Page, Error> {
-        unfinished()
-    }
-
-    /// The value last put under `key`, also before the checkpoint.
-    ///
-    /// # Errors
-    /// A failed session, damage, the disk.
-    pub async fn state_get(&self, _key: String) -> Result<Option<Vec<u8>>, Error> {
-        unfinished()
-    }
-
-    /// Put or forget a value of the connector's state, with the next checkpoint.
-    ///
-    /// # Errors
-    /// A key outside 1 to 128 octets, over a limit, a failed session.
-    pub async fn state_put(&self, _key: String, _value: Option<Vec<u8>>) -> Result<(), Error> {
-        unfinished()
+    fn check_call(&self, scope: &Scope, ids: usize) -> Result<(), Error> {
+        step::check_scope(scope)?;
+        within("the ids of one call", ids, usize::try_from(self.inner.limits.ids_per_call).unwrap_or(usize::MAX))
     }
 }
 
-impl IntakeDelivery {
-    /// The next octets, in order; any number of them. Sealed in chunks of 64 KiB as they come.
-    ///
-    /// # Errors
-    /// Over the account's message size, the disk.
-    pub async fn write(&mut self, _octets: Bytes) -> Result<(), Error> {
-        unfinished()
+impl Inner {
+    /// Change what is staged, unless the session has failed.
+    fn stage<T>(&self, change: impl FnOnce(&super::seal::IndexKey, &mut Staged, &Limits) -> Result<T, Error>) -> Result<T, Error> {
+        let open = self.shared.open()?;
+        self.with_session(|session| change(open.records.index(), &mut session.staged, &self.limits))
     }
 
-    /// That was all; it becomes durable with the next checkpoint.
-    ///
-    /// # Errors
-    /// Over a limit, a failed session, the disk.
-    pub async fn finish(self) -> Result<Delivered, Error> {
-        unfinished()
+    fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Failure(source)) = session.failure.clone() {
+            return Err(Error::SessionFailed { account: self.account, source });
+        }
+        work(&mut session)
+    }
+
+    /// Read records on a thread that may block, unless the session has failed.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self, &Open) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.with_session(|_| Ok(()))?;
+        let inner = Arc::clone(self);
+        self.shared.read(move |open| read(&inner, open)).await
+    }
+}
+
+impl Session {
+    /// What this session says of an id in a scope: had, not had, or nothing.
+    fn says(&self, scope: &layout::Hash, id: &layout::Hash) -> Option<bool> {
+        self.staged.says(scope, id).or_else(|| self.under_way.as_ref()?.says(scope, id))
+    }
+}
+
+/// Settles the session when a checkpoint ends, however it ends.
+struct Outcome<'a> {
+    inner: &'a Inner,
+    failure: Option<Failure>,
+}
+
+impl Outcome<'_> {
+    fn answer(self) -> Result<(), Error> {
+        match &self.failure {
+            None => Ok(()),
+            Some(Failure(Some(error))) => Err(Error::Shared(Arc::clone(error))),
+            Some(Failure(None)) => Err(Error::Closed),
+        }
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        let mut session = self.inner.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.under_way = None;
+        if self.failure.is_some() {
+            session.failure = self.failure.take();
+            session.staged = Staged::default();
+        }
     }
 }

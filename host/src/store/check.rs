@@ -1,0 +1,100 @@
+//! `store check`: every record opened and compared with every other that must agree with it, every body opened and hashed.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::error::Error;
+use super::layout::{Place, kind};
+use super::record::MessageRecord;
+use super::shared::{self, Open};
+use super::status::{CheckProgress, CheckReport, Finding};
+use super::watermark::Mark;
+use crate::model::name::{AccountId, MessageId};
+
+mod bodies;
+mod walk;
+
+/// Messages between two reports of progress.
+const REPORT_EVERY: u64 = 100;
+
+impl Store {
+    /// Walk every record and body and name what is tampered with, torn, missing or surplus. Commits wait while records are walked;
+    /// bodies are read beside them.
+    ///
+    /// # Errors
+    /// The disk. What is wrong with the store's content is in the report.
+    pub async fn check(&self, progress: impl FnMut(CheckProgress) + Send + 'static) -> Result<CheckReport, Error> {
+        let open = self.shared.open()?;
+        shared::on_thread(move || check(&open, progress)).await
+    }
+}
+
+/// A check under way.
+struct Check<'a> {
+    open: &'a Arc<Open>,
+    report: CheckReport,
+}
+
+fn check(open: &Arc<Open>, mut progress: impl FnMut(CheckProgress)) -> Result<CheckReport, Error> {
+    let mut check = Check { open, report: CheckReport::default() };
+    let (messages, segments) = open.committer.at_standstill(|| -> Result<_, Error> {
+        for words in shared::known_damage(&open.records)? {
+            check.find(None, None, "the records", &words);
+        }
+        let messages = check.walk_records()?;
+        // Listed while nothing is appended to a record: what comes later is no matter of this check.
+        Ok((messages, open.spool.segments().list()?))
+    })?;
+    check.check_segments(&segments)?;
+    let total = messages.len() as u64;
+    let mut referenced = 0;
+    for (done, place) in (0..).zip(messages) {
+        if done % REPORT_EVERY == 0 {
+            progress(CheckProgress { done, total });
+        }
+        referenced += check.check_body(place)?;
+    }
+    progress(CheckProgress { done: total, total });
+    let octets: u64 = segments.iter().map(|(_, octets)| octets.saturating_sub(super::spool::segment::HEADER_OCTETS)).sum();
+    check.report.unreferenced_octets = octets.saturating_sub(referenced);
+    Ok(check.report)
+}
+
+impl Check<'_> {
+    fn find(&mut self, account: Option<AccountId>, message: Option<MessageId>, place: &str, finding: &str) {
+        if self.report.findings.len() < CheckReport::FINDINGS {
+            self.report.findings.push(Finding { account, message, place: place.to_owned(), finding: finding.to_owned() });
+        } else {
+            self.report.more_findings += 1;
+        }
+    }
+
+    /// A record that cannot be opened or read is a finding, a failing disk an error.
+    fn found<T>(&mut self, account: Option<AccountId>, message: Option<MessageId>, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Damaged { place, finding, .. }) => {
+                self.find(account, message, &place, finding);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The message at `place`, where its record can be read.
+    fn message_at(&mut self, place: Place) -> Result<Option<MessageRecord>, Error> {
+        let read = self.open.message_at(place);
+        Ok(self.found(Some(place.account), None, read)?.flatten())
+    }
+}
+
+/// Whether a record of this kind belongs to an account.
+fn account_of(key: &[u8]) -> Option<AccountId> {
+    let has_account = key.first().is_some_and(|first| *first == kind::ACCOUNT || kind::OF_ACCOUNT.contains(first));
+    super::layout::account_in(key).filter(|_| has_account)
+}
+
+/// Acknowledged commits that the records do not hold.
+fn is_behind(head: Mark, durable: Mark) -> bool {
+    head.commit < durable.commit || head.sequence < durable.sequence
+}

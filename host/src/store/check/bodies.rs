@@ -1,0 +1,37 @@
+//! The spool: segments' headers, and every body from its first frame to its hash.
+
+use std::collections::HashSet;
+
+use super::Check;
+use crate::store::error::Error;
+use crate::store::layout::Place;
+
+impl Check<'_> {
+    pub(super) fn check_segments(&mut self, segments: &[(u64, u64)]) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        for (number, _) in segments {
+            let is_new = seen.insert(number);
+            let finding = self.open.spool.segments().check_header(*number)?.err();
+            if let Some(finding) = finding.or((!is_new).then_some("there are two of this number")) {
+                self.find(None, None, &format!("segment {number}"), finding);
+            }
+        }
+        Ok(())
+    }
+
+    /// Read a message's body; the octets on disk that its record refers to.
+    pub(super) fn check_body(&mut self, place: Place) -> Result<u64, Error> {
+        // It may have been removed since the records were walked.
+        let Some(record) = self.message_at(place)? else { return Ok(0) };
+        let Some(body) = record.body() else { return Ok(0) };
+        let referenced = body.extents.iter().map(|extent| extent.length).sum();
+        let mut chunks = self.open.chunks(place, record.message, body.clone());
+        loop {
+            let next = chunks.next();
+            match self.found(Some(place.account), Some(record.message), next)? {
+                Some(Some(octets)) => self.report.octets += octets.len() as u64,
+                Some(None) | None => return Ok(referenced),
+            }
+        }
+    }
+}

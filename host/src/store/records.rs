@@ -1,0 +1,212 @@
+//! The record tree: sealed values under hashed keys, in sled. No type of sled leaves this file.
+//!
+//! One tree holds every kind of record, because a `sled::Batch` is atomic over one tree: `apply_batch` pins the log and writes the
+//! number of the batch's last log entry into its first one, and recovery stops before a batch whose last entry is not there. So a
+//! batch is recovered whole or not at all, whatever the kernel wrote of it. What `flush` leaves undone (it does not reach the
+//! device, nor the file's size), [`Records::sync`] does.
+
+use std::fs::File;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Error, RecordsError};
+use super::files;
+use super::keyring::Keyring;
+use super::layout::{HEAD_KEY, kind};
+use super::record::{HeadRecord, Record};
+use super::seal::IndexKey;
+
+const CACHE_OCTETS: u64 = 64 << 20;
+
+/// Sled's own lock lingers for a moment after a close in the same process; ours tells real owners apart before.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The open tree.
+pub(super) struct Records {
+    tree: sled::Db,
+    /// Sled's data file once more: syncing works on the file, not on who opened it.
+    data: File,
+    path: PathBuf,
+    keyring: Arc<Keyring>,
+}
+
+/// A key with its value as it stands on disk.
+pub(super) type Raw = (Vec<u8>, Vec<u8>);
+
+impl Records {
+    /// Open the tree in `path`, or make it.
+    pub(super) fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Self, Error> {
+        files::make_folder(path)?;
+        let mut tries = 0;
+        let tree = loop {
+            let config = sled::Config::new().path(path).cache_capacity(CACHE_OCTETS).flush_every_ms(None).mode(sled::Mode::HighThroughput);
+            // A damaged file can make sled panic while it recovers; that is damage, and no reason to take the host down.
+            match std::panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
+                Ok(Ok(tree)) => break tree,
+                Ok(Err(sled::Error::Io(error))) if error.to_string().starts_with("could not acquire lock") && tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Ok(Err(error)) => return Err(records_error("open", path, error)),
+                Err(_) => {
+                    let source = RecordsError::Corrupt("recovery gave up".to_owned());
+                    return Err(Error::Records { operation: "open", path: path.to_owned(), source });
+                }
+            }
+        };
+        let data_path = path.join("db");
+        let data = File::open(&data_path).map_err(Error::io("open", &data_path))?;
+        Ok(Self { tree, data, path: path.to_owned(), keyring })
+    }
+
+    pub(super) fn index(&self) -> &IndexKey {
+        self.keyring.sealer.index()
+    }
+
+    /// Whether there is a record, without opening it.
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool, Error> {
+        self.tree.contains_key(key).map_err(|error| self.error("read", error))
+    }
+
+    /// The record under `key`, opened.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.tree.get(key).map_err(|error| self.error("read", error))?;
+        value.map(|value| self.open_value(key, &value)).transpose()
+    }
+
+    /// The record under `key`, decoded.
+    pub(super) fn read<R: Record>(&self, key: &[u8]) -> Result<Option<R>, Error> {
+        self.get(key)?.map(|octets| decode(key, &octets)).transpose()
+    }
+
+    /// The store's counters.
+    pub(super) fn head(&self) -> Result<HeadRecord, Error> {
+        Ok(self.read(HEAD_KEY)?.unwrap_or_default())
+    }
+
+    /// The raw records from `from` on that begin with `prefix`, in the order of their keys.
+    pub(super) fn scan(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Result<Raw, Error>> {
+        let prefix = prefix.to_vec();
+        let start = from.max(prefix.as_slice()).to_vec();
+        self.tree
+            .range(start..)
+            .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| self.error("read", error)))
+            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// The raw records below `below` that begin with `prefix`, from the last one down.
+    pub(super) fn scan_back(&self, prefix: &[u8], below: Option<&[u8]>) -> impl Iterator<Item = Result<Raw, Error>> {
+        let prefix = prefix.to_vec();
+        // Every key that begins so is below the prefix with an end that no key reaches.
+        let end = below.map_or_else(|| [prefix.as_slice(), &[0xff; 64]].concat(), <[u8]>::to_vec);
+        self.tree
+            .range(..end)
+            .rev()
+            .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| self.error("read", error)))
+            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// A raw value, opened.
+    pub(super) fn open_value(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, Error> {
+        if !is_sealed(key) {
+            return Ok(value.to_vec());
+        }
+        self.keyring.sealer.open_record(key, value).map_err(|finding| damaged(key, finding))
+    }
+
+    /// A raw value, opened and decoded.
+    pub(super) fn decode<R: Record>(&self, (key, value): &Raw) -> Result<R, Error> {
+        decode(key, &self.open_value(key, value)?)
+    }
+
+    /// Seal and apply changes, atomically. They are visible at once, durable only after [`sync`](Self::sync).
+    pub(super) fn apply(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), Error> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(plain) if is_sealed(&key) => {
+                    let sealed = self.keyring.sealer.seal_record(&key, &plain)?;
+                    batch.insert(key, sealed);
+                }
+                Some(plain) => batch.insert(key, plain),
+                None => batch.remove(key),
+            }
+        }
+        self.tree.apply_batch(batch).map_err(|error| self.error("write", error))
+    }
+
+    /// Make durable what was applied.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.tree.flush().map_err(|error| self.error("flush", error))?;
+        self.data.sync_data().map_err(Error::io("sync the data file in", &self.path))
+    }
+
+    /// Make durable what an earlier process may have left in the page cache, and the folder's entries.
+    pub(super) fn sync_all(&self) -> Result<(), Error> {
+        self.data.sync_all().map_err(Error::io("sync the data file in", &self.path))?;
+        files::sync_folder(&self.path.join("blobs"))?;
+        files::sync_folder(&self.path)
+    }
+
+    /// Octets on disk.
+    pub(super) fn octets(&self) -> Result<u64, Error> {
+        self.tree.size_on_disk().map_err(|error| self.error("measure", error))
+    }
+
+    fn error(&self, operation: &'static str, error: sled::Error) -> Error {
+        records_error(operation, &self.path, error)
+    }
+}
+
+/// A damaged record, by its key.
+pub(super) fn damaged(key: &[u8], finding: &'static str) -> Error {
+    Error::Damaged { operation: "read from the store", place: place_of(key), finding }
+}
+
+/// A record's place in words: its kind, account and the rest of its key.
+pub(super) fn place_of(key: &[u8]) -> String {
+    let name = match key.first() {
+        Some(&kind::HEAD) => return "the record of the store's counters".to_owned(),
+        Some(&kind::ACCOUNT) => "account",
+        Some(&kind::NAME) => "account name",
+        Some(&kind::COUNTS) => "counts",
+        Some(&kind::SECRET) => "secret",
+        Some(&kind::FOLDER) => "folder",
+        Some(&kind::STATE) => "state",
+        Some(&kind::MESSAGE) => "message",
+        Some(&kind::IDENTITY) => "identity",
+        Some(&kind::ID) => "message id",
+        Some(&kind::BODY) => "body hash",
+        Some(&kind::STABLE) => "stable id",
+        Some(&kind::THREAD) => "thread",
+        Some(&kind::ADDRESS) => "address",
+        Some(&kind::DOCUMENT) => "document",
+        Some(&kind::REMOVED) => "removed account",
+        _ => "unknown",
+    };
+    let rest = data_encoding::HEXLOWER.encode(key.get(1..).unwrap_or_default());
+    match super::layout::account_in(key).filter(|_| key.first().is_some_and(|kind| kind::OF_ACCOUNT.contains(kind))) {
+        Some(account) => format!("the {name} record {rest} of account {account}"),
+        None => format!("the {name} record {rest}"),
+    }
+}
+
+fn decode<R: Record>(key: &[u8], octets: &[u8]) -> Result<R, Error> {
+    R::decode(octets).map_err(|finding| damaged(key, finding))
+}
+
+fn is_sealed(key: &[u8]) -> bool {
+    key.first().is_some_and(|kind| kind::SEALED.contains(kind))
+}
+
+fn records_error(operation: &'static str, path: &Path, error: sled::Error) -> Error {
+    let source = match error {
+        sled::Error::Corruption { .. } => RecordsError::Corrupt(error.to_string()),
+        sled::Error::Io(error) => RecordsError::Io(error),
+        other => RecordsError::Other(other.to_string()),
+    };
+    Error::Records { operation, path: path.to_owned(), source }
+}

@@ -1,0 +1,137 @@
+//! Bodies as chunks: sealed one by one as octets come in, opened one by one as they go out (the STREAM construction of Hoang,
+//! Reyhanitabar, Rogaway and Vizár, 2015, with XChaCha20-Poly1305).
+
+use chacha20poly1305::XChaCha20Poly1305;
+use chacha20poly1305::aead::generic_array::GenericArray;
+use chacha20poly1305::aead::stream::{NewStream, StreamBE32, StreamPrimitive};
+
+use super::Spool;
+use super::frame::FrameHeader;
+use crate::model::message::Part;
+use crate::store::error::Error;
+use crate::store::record::{BodyRecord, Extent};
+
+/// Octets of plain text in a chunk, but for the last one of a body.
+pub(in crate::store) const CHUNK_OCTETS: usize = 64 << 10;
+
+/// Octets that a seal adds.
+pub(in crate::store) const TAG_OCTETS: usize = 16;
+
+/// Seals one body as it comes, and appends it. Dropped before its end, what it appended belongs to nobody.
+pub(in crate::store) struct ChunkWriter {
+    body: [u8; 16],
+    prefix: [u8; 19],
+    part: Part,
+    epoch: u32,
+    stream: StreamBE32<XChaCha20Poly1305>,
+    chunk: u32,
+    /// At most a chunk; sealed when more comes, so that the last one can be flagged.
+    buffer: Vec<u8>,
+    size: u64,
+    hasher: blake3::Hasher,
+    extents: Vec<Extent>,
+    generation: u64,
+}
+
+/// A body that is in the spool, and not yet in a record.
+pub(in crate::store) struct Appended {
+    pub(in crate::store) record: BodyRecord,
+    /// The spool's generation in which it was begun.
+    pub(in crate::store) generation: u64,
+}
+
+impl ChunkWriter {
+    pub(in crate::store) fn new(spool: &Spool, part: Part) -> Result<Self, Error> {
+        let (mut body, mut prefix) = ([0; 16], [0; 19]);
+        getrandom::fill(&mut body).map_err(Error::Random)?;
+        getrandom::fill(&mut prefix).map_err(Error::Random)?;
+        let sealer = &spool.keyring().sealer;
+        let epoch = sealer.epoch();
+        let cipher = sealer.body_cipher(epoch).ok_or(Error::Bug { operation: "seal a body", finding: "there is no data key" })?;
+        Ok(Self {
+            body,
+            prefix,
+            part,
+            epoch,
+            stream: StreamBE32::from_aead(cipher.clone(), GenericArray::from_slice(&prefix)),
+            chunk: 0,
+            buffer: Vec::new(),
+            size: 0,
+            hasher: sealer.index().body_hasher(),
+            extents: Vec::new(),
+            generation: spool.generation(),
+        })
+    }
+
+    /// Octets taken so far.
+    pub(in crate::store) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(in crate::store) async fn write(&mut self, spool: &Spool, mut octets: &[u8]) -> Result<(), Error> {
+        while !octets.is_empty() {
+            if self.buffer.len() == CHUNK_OCTETS {
+                self.seal(spool, false).await?;
+            }
+            let room = CHUNK_OCTETS - self.buffer.len();
+            let (now, later) = octets.split_at(room.min(octets.len()));
+            self.hasher.update(now);
+            self.buffer.extend_from_slice(now);
+            self.size += now.len() as u64;
+            octets = later;
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn finish(mut self, spool: &Spool) -> Result<Appended, Error> {
+        self.seal(spool, true).await?;
+        let record =
+            BodyRecord { body: self.body, part: self.part, size: self.size, hash: self.hasher.finalize().into(), extents: self.extents };
+        Ok(Appended { record, generation: self.generation })
+    }
+
+    async fn seal(&mut self, spool: &Spool, is_last: bool) -> Result<(), Error> {
+        let mut sealed = std::mem::take(&mut self.buffer);
+        self.stream
+            .encrypt_in_place(self.chunk, is_last, &aad(&self.body, self.part), &mut sealed)
+            .map_err(|_| Error::Bug { operation: "seal a body", finding: "the cipher refused" })?;
+        let header = FrameHeader {
+            body: self.body,
+            epoch: self.epoch,
+            prefix: self.prefix,
+            chunk: self.chunk,
+            is_last,
+            is_headers_only: self.part == Part::Headers,
+            length: u32::try_from(sealed.len()).unwrap_or(u32::MAX),
+        };
+        let extent = spool.append(&header.encode(), &sealed).await?;
+        match self.extents.last_mut() {
+            Some(last) if last.segment == extent.segment && last.offset + last.length == extent.offset => last.length += extent.length,
+            _ => self.extents.push(extent),
+        }
+        self.chunk =
+            self.chunk.checked_add(1).ok_or(Error::TooLarge { what: "a body", limit: CHUNK_OCTETS as u64 * u64::from(u32::MAX) })?;
+        sealed.clear();
+        self.buffer = sealed;
+        Ok(())
+    }
+}
+
+/// Open the ciphertext behind a frame's header.
+pub(in crate::store) fn open_chunk(cipher: &XChaCha20Poly1305, header: &FrameHeader, sealed: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let part = if header.is_headers_only { Part::Headers } else { Part::Whole };
+    let mut octets = sealed.to_vec();
+    StreamBE32::from_aead(cipher.clone(), GenericArray::from_slice(&header.prefix))
+        .decrypt_in_place(header.chunk, header.is_last, &aad(&header.body, part), &mut octets)
+        .map_err(|_| "the seal of a chunk does not hold")?;
+    Ok(octets)
+}
+
+/// The body's id and not its place: compaction moves ciphertext.
+fn aad(body: &[u8; 16], part: Part) -> Vec<u8> {
+    let part = match part {
+        Part::Whole => b'w',
+        Part::Headers => b'h',
+    };
+    [b"postrider body 1".as_slice(), body, &[part]].concat()
+}
