@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::{Fault, Kind};
 
 /// The most octets of a lock file that are read; ours are far shorter.
-const OWNER_OCTETS: u64 = 1 << 10;
+const OWNER_OCTETS: u64 = 16 << 10;
 
 /// Where the parts of a home lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Owner {
     pub pid: u32,
     /// What it was started as: "postrider run".
     pub command: String,
+    /// Where it listens, if it does: by default that depends on the environment, which a client may have another of.
+    pub control_socket: PathBuf,
 }
 
 /// What became of a claim.
@@ -126,7 +128,7 @@ impl Paths {
     #[must_use]
     pub fn in_use(&self, owner: Option<&Owner>) -> Fault {
         let held_by = match owner {
-            Some(Owner { pid, command }) => format!("the home `{}` is in use by `{command}` (pid {pid})", self.root.display()),
+            Some(Owner { pid, command, .. }) => format!("the home `{}` is in use by `{command}` (pid {pid})", self.root.display()),
             None => format!("the home `{}` is in use by another process", self.root.display()),
         };
         Fault::new(Kind::InUse, format!("take over the home `{}`", self.root.display()))
@@ -134,11 +136,21 @@ impl Paths {
             .with_remedy("wait until it has ended, stop it, or name another home: `--home DIR`")
     }
 
+    /// The home's directory by the one name that all of its processes agree on, whatever links they came by.
+    #[must_use]
+    pub fn true_name(&self) -> String {
+        self.root.canonicalize().unwrap_or_else(|_| self.root.clone()).display().to_string()
+    }
+
+    fn ourselves(&self, command: &str) -> Owner {
+        Owner { pid: std::process::id(), command: command.to_owned(), control_socket: self.control_socket.clone() }
+    }
+
     fn try_claim(&self, command: &str) -> io::Result<Claim> {
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.lock)?;
         match lock.try_lock() {
             Ok(()) => {
-                let owner = serde_json::to_vec(&Owner { pid: std::process::id(), command: command.to_owned() })?;
+                let owner = serde_json::to_vec(&self.ourselves(command))?;
                 lock.set_len(0)?;
                 lock.seek(SeekFrom::Start(0))?;
                 lock.write_all(&owner)?;

@@ -14,7 +14,7 @@ use super::reply::Reply;
 use super::request::Request;
 use super::socket;
 use crate::fault::{Fault, Kind};
-use crate::home::Paths;
+use crate::home::{Owner, Paths};
 
 /// How long the daemon may take to greet.
 const GREETING_TIME: Duration = Duration::from_secs(10);
@@ -27,14 +27,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connect to the home's daemon; none: nobody listens.
+    /// Connect to the daemon that owns the home; none: it does not listen, yet or any more.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] where the daemon is of another version, [`Kind::InUse`] where it is another home's, [`Kind::Forbidden`]
     /// where it is another user's, [`Kind::Unreachable`] where it does not greet.
-    pub async fn connect(paths: &Paths) -> Result<Option<Self>, Fault> {
-        let speak = || format!("speak to the daemon at `{}`", paths.control_socket.display());
-        let stream = match socket::connect(&paths.control_socket).await {
+    pub async fn connect(paths: &Paths, owner: &Owner) -> Result<Option<Self>, Fault> {
+        let speak = || format!("speak to the daemon at `{}`", owner.control_socket.display());
+        let stream = match socket::connect(&owner.control_socket).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -44,7 +44,7 @@ impl Client {
         };
         let (reader, writer) = stream.into_split();
         let mut client = Self { reader: FrameReader::new(reader), writer: FrameWriter::new(writer) };
-        let ours = Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), home: paths.root.display().to_string() };
+        let ours = Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), home: paths.true_name() };
         match timeout(GREETING_TIME, client.greet(&ours)).await {
             Ok(Ok(theirs)) => check(&ours, &theirs).map(|()| Some(client)),
             Ok(Err(error)) => Err(Fault::new(Kind::Unreachable, speak()).because(&error)),

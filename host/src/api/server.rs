@@ -92,7 +92,7 @@ impl Server {
         let client = Client {
             reader: FrameReader::new(reader),
             writer: FrameWriter::new(writer),
-            home: self.paths.root.display().to_string(),
+            home: self.paths.true_name(),
             stop: stop.child_token(),
         };
         let permit = Arc::clone(&self.clients).try_acquire_owned();
@@ -207,3 +207,6 @@ async fn send_last(writer: &mut FrameWriter<OwnedWriteHalf>, ended: Result<Reply
 async fn send(writer: &mut FrameWriter<OwnedWriteHalf>, frame: &Frame) -> Result<(), LinkError> {
     timeout(UNREAD_TIME, writer.send(frame)).await.unwrap_or(Err(LinkError::Closed))
 }
+
+#[cfg(test)]
+mod tests;

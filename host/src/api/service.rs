@@ -123,3 +123,6 @@ impl Execute for Service {
         looked.unwrap_or_else(|| Err(Fault::new(Kind::Cancelled, "carry the request out").because_words("asked to stop")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,11 @@ impl Context {
             match self.claim().await? {
                 Claim::Owned(ownership) => return Service::open(&self.paths, ownership).await.map(Executor::Own),
                 Claim::Held(owner) => {
-                    if let Some(client) = Client::connect(&self.paths).await? {
+                    let client = match &owner {
+                        Some(owner) => Client::connect(&self.paths, owner).await?,
+                        None => None,
+                    };
+                    if let Some(client) = client {
                         return Ok(Executor::Daemon(client));
                     }
                     // A command that ends soon, or a daemon that is just starting or draining.
@@ -175,6 +179,10 @@ pub(super) fn unexpected(reply: &Reply) -> Fault {
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Fault> {
     if path.as_os_str().is_empty() {
         return Ok(PathBuf::new());
+    }
+    if path.to_str().is_none() {
+        // Requests and records are JSON, which holds text only.
+        return Err(Fault::new(Kind::Usage, format!("take `{}` as a path", path.display())).because_words("its name is not UTF-8"));
     }
     std::path::absolute(path).map_err(|error| Fault::new(Kind::Storage, format!("find `{}`", path.display())).because(&error))
 }
