@@ -11,6 +11,8 @@
 
 pub mod command;
 pub mod cursor;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 pub mod leave;
 pub mod limits;
 pub mod list;
