@@ -8,7 +8,7 @@
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
 //! | `spool` | bodies in segments |
-//! | `seal`, `keyring`, `keys` | ciphers, keyed hashes, wrapped keys, the master key |
+//! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ mod committer;
 mod documents;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzz;
 mod headers;
 mod index;
 mod intake;
@@ -48,6 +50,7 @@ mod status;
 mod step;
 mod transaction;
 mod watermark;
+mod xchacha;
 
 /// An open store. Cheap to clone; all clones are one store.
 #[derive(Clone)]
@@ -62,7 +65,7 @@ impl Store {
     /// Another owner, a newer format, a missing or wrong key, damage that makes it unreadable, the disk.
     pub async fn open(dir: &Path, keys: KeySource) -> Result<Self, Error> {
         let dir = dir.to_owned();
-        let open = shared::on_thread(move || Open::open(&dir, &keys)).await?;
+        let open = shared::on_thread(move || Open::at(&dir, &keys)).await?;
         let store = Self { shared: Arc::new(Shared::new(open)) };
         accounts::clear_removed(&store.shared).await?;
         Ok(store)

@@ -21,7 +21,6 @@ impl Store {
     ///
     /// # Errors
     /// A closed store.
-    #[expect(clippy::unused_async, reason = "a store that several hosts share will have to ask")]
     pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
         let open = self.shared.open()?;
         let mut accounts: Vec<_> = open.accounts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
@@ -162,7 +161,7 @@ fn put_secrets(tx: &mut Transaction<'_>, account: AccountId, secrets: &[(String,
     tx.write(counts_key, &counts)
 }
 
-fn remove_account(tx: &mut Transaction<'_>, account: AccountId) -> Result<(), Error> {
+pub(super) fn remove_account(tx: &mut Transaction<'_>, account: AccountId) -> Result<(), Error> {
     let key = layout::of_account(kind::ACCOUNT, account);
     let record: AccountRecord = tx.read(&key)?.ok_or(Error::NoAccount(account))?;
     if let Ok(record) = record.account() {

@@ -75,7 +75,6 @@ impl Intake {
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
     pub async fn set_aside(&self, scope: Scope, arrival: Arrival, reason: Fault) -> Result<(), Error> {
         step::check_scope(&scope)?;
         step::check_arrival(&arrival)?;
@@ -98,7 +97,6 @@ impl Intake {
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
     pub async fn changed(&self, scope: Scope, changes: Vec<Change>) -> Result<(), Error> {
         self.check_call(&scope, changes.len())?;
         changes.iter().try_for_each(step::check_change)?;
@@ -113,7 +111,6 @@ impl Intake {
     ///
     /// # Errors
     /// Over a limit, a failed session.
-    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
     pub async fn removed(&self, scope: Scope, ids: Vec<String>) -> Result<(), Error> {
         self.check_call(&scope, ids.len())?;
         ids.iter().try_for_each(|id| step::check_id(id))?;
@@ -129,7 +126,6 @@ impl Intake {
     ///
     /// # Errors
     /// A failed session.
-    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
     pub async fn retired(&self, scope: Scope) -> Result<(), Error> {
         step::check_scope(&scope)?;
         self.inner.stage(|index, staged, limits| {

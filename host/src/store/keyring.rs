@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chacha20poly1305::aead::generic_array::GenericArray;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -13,6 +10,7 @@ use super::error::{Error, KeyError};
 use super::files;
 use super::keys::MasterKey;
 use super::seal::{KeyOctets, Sealer};
+use super::xchacha;
 
 /// The keyring in memory.
 pub(super) struct Keyring {
@@ -60,9 +58,8 @@ impl Keyring {
         let decode = |digits: &str| data_encoding::HEXLOWER.decode(digits.as_bytes()).map_err(|_| damaged());
         let store = <[u8; 16]>::try_from(decode(&file.store)?).map_err(|_| damaged())?;
         let nonce = <[u8; 24]>::try_from(decode(&file.nonce)?).map_err(|_| damaged())?;
-        let sealed = decode(&file.wrapped)?;
-        let payload = Payload { msg: &sealed, aad: &aad(&store) };
-        let plain = wrapping_cipher(master).decrypt(XNonce::from_slice(&nonce), payload).map(Zeroizing::new).map_err(|_| damaged())?;
+        let mut plain = Zeroizing::new(decode(&file.wrapped)?);
+        xchacha::open(&master.wrapping_key(), &nonce, &aad(&store), &mut plain).map_err(|_| damaged())?;
         let wrapped: Wrapped = postcard::from_bytes(&plain).map_err(|_| damaged())?;
         if !wrapped.epochs.contains_key(&wrapped.current) {
             return Err(damaged().into());
@@ -92,21 +89,16 @@ impl Wrapped {
 
     fn write(&self, path: &Path, store: &[u8; 16], master: &MasterKey) -> Result<(), Error> {
         let bug = || Error::Bug { operation: "wrap the data keys", finding: "the cipher refused" };
-        let plain = Zeroizing::new(postcard::to_stdvec(self).map_err(|_| bug())?);
-        let mut nonce = [0; 24];
+        let mut sealed = Zeroizing::new(postcard::to_stdvec(self).map_err(|_| bug())?);
+        let mut nonce = [0; xchacha::NONCE_OCTETS];
         getrandom::fill(&mut nonce).map_err(Error::Random)?;
-        let payload = Payload { msg: &plain, aad: &aad(store) };
-        let sealed = wrapping_cipher(master).encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| bug())?;
+        xchacha::seal(&master.wrapping_key(), &nonce, &aad(store), &mut sealed).map_err(|_| bug())?;
         let encode = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
         let file =
             File { keyring: 1, store: encode(store), master_key: master.fingerprint(), nonce: encode(&nonce), wrapped: encode(&sealed) };
         let text = serde_json::to_vec_pretty(&file).map_err(|_| bug())?;
         files::replace(path, &text)
     }
-}
-
-fn wrapping_cipher(master: &MasterKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(GenericArray::from_slice(master.wrapping_key().as_slice()))
 }
 
 fn aad(store: &[u8; 16]) -> Vec<u8> {

@@ -151,6 +151,18 @@ impl Records {
         files::sync_folder(&self.path)
     }
 
+    /// Put raw values past every seal, as somebody with the disk could.
+    #[cfg(test)]
+    pub(super) fn tamper(&self, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.tree.insert(key, value).map(drop),
+                None => self.tree.remove(key).map(drop),
+            }
+            .expect("the tree takes it");
+        }
+    }
+
     /// Octets on disk.
     pub(super) fn octets(&self) -> Result<u64, Error> {
         self.tree.size_on_disk().map_err(|error| self.error("measure", error))

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chacha20poly1305::aead::generic_array::GenericArray;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use super::error::Error;
+use super::xchacha::{self, NONCE_OCTETS, TAG_OCTETS};
 
 /// The first octet of a sealed record: how the rest is laid out.
 const SEAL_FORMAT: u8 = 1;
-const NONCE: usize = 24;
-const TAG: usize = 16;
-const HEADER: usize = 1 + 4 + NONCE;
+const HEADER_OCTETS: usize = 1 + 4 + NONCE_OCTETS;
 
 /// A 32-octet key in memory, wiped when dropped.
 pub(super) type KeyOctets = Zeroizing<[u8; 32]>;
@@ -26,8 +22,8 @@ pub(super) struct Sealer {
 }
 
 struct EpochKeys {
-    records: XChaCha20Poly1305,
-    bodies: XChaCha20Poly1305,
+    records: KeyOctets,
+    bodies: KeyOctets,
 }
 
 /// The key of the hashes in keys. It does not rotate with the data keys: rotating it means to rebuild every index.
@@ -42,8 +38,8 @@ impl Sealer {
         let epochs = epochs
             .iter()
             .map(|(epoch, key)| {
-                let cipher = |context| XChaCha20Poly1305::new(GenericArray::from_slice(derived(context, key).as_slice()));
-                (*epoch, EpochKeys { records: cipher("postrider store 1 records"), bodies: cipher("postrider store 1 bodies") })
+                let (records, bodies) = (derived("postrider store 1 records", key), derived("postrider store 1 bodies", key));
+                (*epoch, EpochKeys { records, bodies })
             })
             .collect();
         let index = IndexKey { names: derived("postrider store 1 names", index), bodies: derived("postrider store 1 body hashes", index) };
@@ -59,8 +55,8 @@ impl Sealer {
         &self.index
     }
 
-    /// The cipher of bodies sealed in `epoch`.
-    pub(super) fn body_cipher(&self, epoch: u32) -> Option<&XChaCha20Poly1305> {
+    /// The key of bodies sealed in `epoch`.
+    pub(super) fn body_key(&self, epoch: u32) -> Option<&KeyOctets> {
         self.epochs.get(&epoch).map(|keys| &keys.bodies)
     }
 
@@ -68,11 +64,12 @@ impl Sealer {
     pub(super) fn seal_record(&self, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         let bug = Error::Bug { operation: "seal a record", finding: "the cipher refused" };
         let Some(keys) = self.epochs.get(&self.current) else { return Err(bug) };
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_OCTETS];
         getrandom::fill(&mut nonce).map_err(Error::Random)?;
-        let aad = record_aad(self.current, key);
-        let Ok(sealed) = keys.records.encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &aad }) else { return Err(bug) };
-        let mut record = Vec::with_capacity(HEADER + sealed.len());
+        let mut sealed = Vec::with_capacity(plain.len() + TAG_OCTETS);
+        sealed.extend_from_slice(plain);
+        xchacha::seal(&keys.records, &nonce, &record_aad(self.current, key), &mut sealed).map_err(|_| bug)?;
+        let mut record = Vec::with_capacity(HEADER_OCTETS + sealed.len());
         record.push(SEAL_FORMAT);
         record.extend_from_slice(&self.current.to_be_bytes());
         record.extend_from_slice(&nonce);
@@ -84,10 +81,10 @@ impl Sealer {
     pub(super) fn open_record(&self, key: &[u8], record: &[u8]) -> Result<Vec<u8>, &'static str> {
         let (epoch, nonce, sealed) = split_record(record)?;
         let keys = self.epochs.get(&epoch).ok_or("it was sealed with a data key that is not in the keyring")?;
-        let aad = record_aad(epoch, key);
-        keys.records
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
-            .map_err(|_| "its seal does not hold: it was changed, or moved from another key")
+        let mut plain = sealed.to_vec();
+        xchacha::open(&keys.records, nonce, &record_aad(epoch, key), &mut plain)
+            .map_err(|_| "its seal does not hold: it was changed, or moved from another key")?;
+        Ok(plain)
     }
 }
 
@@ -116,14 +113,14 @@ impl IndexKey {
 }
 
 /// Epoch, nonce and ciphertext of a sealed record.
-pub(super) fn split_record(record: &[u8]) -> Result<(u32, &[u8], &[u8]), &'static str> {
+pub(super) fn split_record(record: &[u8]) -> Result<(u32, &[u8; NONCE_OCTETS], &[u8]), &'static str> {
     let (format, rest) = record.split_first().ok_or("it is empty")?;
     if *format != SEAL_FORMAT {
         return Err("its first octet names no known way of sealing");
     }
     let (epoch, rest) = rest.split_first_chunk::<4>().ok_or("it is cut short")?;
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or("it is cut short")?;
-    if sealed.len() < TAG {
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE_OCTETS>().ok_or("it is cut short")?;
+    if sealed.len() < TAG_OCTETS {
         return Err("it is cut short");
     }
     Ok((u32::from_be_bytes(*epoch), nonce, sealed))

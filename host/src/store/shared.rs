@@ -92,7 +92,7 @@ impl Shared {
 
 impl Open {
     /// Open or make the store in `dir`. Blocks.
-    pub(super) fn open(dir: &Path, keys: &KeySource) -> Result<Self, Error> {
+    pub(super) fn at(dir: &Path, keys: &KeySource) -> Result<Self, Error> {
         let dir = &std::path::absolute(dir).map_err(Error::io("find", dir))?;
         let is_new = is_new(dir)?;
         files::make_folder(dir)?;

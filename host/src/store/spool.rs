@@ -24,8 +24,8 @@ pub(super) mod reader;
 pub(super) mod segment;
 mod writer;
 
-/// A segment that has grown so far gets a successor.
-const SEGMENT_OCTETS: u64 = 64 << 20;
+/// A segment that has grown so far gets a successor. Tests see many of them.
+const SEGMENT_OCTETS: u64 = if cfg!(test) { 256 << 10 } else { 64 << 20 };
 
 /// Frames are gathered up to here before they are written.
 const GATHER_OCTETS: usize = 1 << 20;

@@ -8,10 +8,17 @@ use tempfile::TempDir;
 use super::{Delivered, Error, Intake, KeySource, Store};
 use crate::clock::Timestamp;
 use crate::model::account::Account;
-use crate::model::message::{Arrival, Part, Scope};
+use crate::model::message::{Arrival, Part, Scope, Summary};
 use crate::model::name::{AccountId, MessageId};
 
+mod accounts;
+mod adoption;
+mod crash;
+mod damage;
 mod intake;
+mod model;
+mod opening;
+mod spool;
 
 /// A store in a folder of its own.
 struct Home {
@@ -33,7 +40,11 @@ impl Home {
         home
     }
 
-    #[expect(dead_code, reason = "the tests of damage follow")]
+    /// Every message, by sequence.
+    async fn messages(&self) -> Vec<Summary> {
+        self.store.messages(None, 0, usize::MAX).await.unwrap()
+    }
+
     fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("store")
     }
@@ -57,7 +68,7 @@ impl Home {
 
     async fn bodies(&self) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
-        for summary in self.store.messages(None, 0, usize::MAX).await.unwrap() {
+        for summary in self.messages().await {
             bodies.push(body(&self.store, summary.message).await.unwrap());
         }
         bodies
@@ -90,7 +101,6 @@ fn arrival(id: &str) -> Arrival {
     }
 }
 
-#[expect(dead_code, reason = "the tests of adoption follow")]
 fn stable(id: &str, stable: &str) -> Arrival {
     Arrival { stable: Some(stable.to_owned()), ..arrival(id) }
 }

@@ -9,6 +9,8 @@
 //!    renumbered.
 //! 4. It comes back under the identity that the message was first stored under, with the same octets.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::Apply;
 use crate::model::message::{Arrival, Part, Scope};
 use crate::model::name::MessageId;
@@ -29,16 +31,16 @@ pub(super) type Held = (Place, MessageRecord);
 #[derive(Default)]
 pub(super) struct Pairing {
     /// By folder and body hash: messages that left the folder.
-    left: std::collections::HashMap<(Hash, [u8; 32]), Vec<u64>>,
+    left: HashMap<(Hash, [u8; 32]), BTreeSet<u64>>,
     /// By scope and body hash: the sequence below which every message was paired or cannot be.
-    passed: std::collections::HashMap<(Hash, [u8; 32]), u64>,
+    passed: HashMap<(Hash, [u8; 32]), u64>,
 }
 
 impl Pairing {
     /// A message left a folder.
     pub(super) fn note_left(&mut self, folder: Hash, place: Place, message: &MessageRecord) {
         if let Some(body) = message.body() {
-            self.left.entry((folder, body.hash)).or_default().push(place.sequence);
+            self.left.entry((folder, body.hash)).or_default().insert(place.sequence);
         }
     }
 }
@@ -119,7 +121,7 @@ impl Apply<'_, '_> {
     /// Rule 3.
     fn renumbered(&mut self, scope: &Scope, body: &BodyRecord) -> Result<Option<Held>, Error> {
         let folder = layout::folder_hash(self.tx.index(), scope.folder.as_deref());
-        while let Some(sequence) = self.pairing.left.get_mut(&(folder, body.hash)).and_then(Vec::pop) {
+        while let Some(sequence) = self.pairing.left.get_mut(&(folder, body.hash)).and_then(BTreeSet::pop_first) {
             let place = Place { account: self.account, sequence };
             let Some(held) = self.message_at(place)? else { continue };
             let stands_here = held.locations.iter().any(|location| location.scope.folder == scope.folder);

@@ -80,7 +80,6 @@ impl IntakeDelivery {
     ///
     /// # Errors
     /// Over the account's message size, the disk.
-    #[expect(clippy::needless_pass_by_value, reason = "the contract's call hands them over")]
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
         let limit = self.inner.limits.message_octets;
         if self.chunks.size().saturating_add(octets.len() as u64) > limit {

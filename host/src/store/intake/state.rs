@@ -33,7 +33,6 @@ impl Intake {
     ///
     /// # Errors
     /// A key outside 1 to 128 octets, over a limit, a failed session.
-    #[expect(clippy::unused_async, reason = "the contract's call; a store that several hosts share will have to wait")]
     pub async fn state_put(&self, key: String, value: Option<Vec<u8>>) -> Result<(), Error> {
         if key.is_empty() {
             return Err(Error::Unfit { what: "a value of the connector's state", finding: "its key is empty" });

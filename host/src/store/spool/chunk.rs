@@ -1,29 +1,23 @@
-//! Bodies as chunks: sealed one by one as octets come in, opened one by one as they go out (the STREAM construction of Hoang,
-//! Reyhanitabar, Rogaway and Vizár, 2015, with XChaCha20-Poly1305).
-
-use chacha20poly1305::XChaCha20Poly1305;
-use chacha20poly1305::aead::generic_array::GenericArray;
-use chacha20poly1305::aead::stream::{NewStream, StreamBE32, StreamPrimitive};
+//! Bodies as chunks: sealed one by one as octets come in, opened one by one as they go out.
 
 use super::Spool;
 use super::frame::FrameHeader;
 use crate::model::message::Part;
 use crate::store::error::Error;
 use crate::store::record::{BodyRecord, Extent};
+use crate::store::seal::KeyOctets;
+use crate::store::xchacha::{PREFIX_OCTETS, Stream};
 
 /// Octets of plain text in a chunk, but for the last one of a body.
 pub(in crate::store) const CHUNK_OCTETS: usize = 64 << 10;
 
-/// Octets that a seal adds.
-pub(in crate::store) const TAG_OCTETS: usize = 16;
-
 /// Seals one body as it comes, and appends it. Dropped before its end, what it appended belongs to nobody.
 pub(in crate::store) struct ChunkWriter {
     body: [u8; 16],
-    prefix: [u8; 19],
+    prefix: [u8; PREFIX_OCTETS],
     part: Part,
     epoch: u32,
-    stream: StreamBE32<XChaCha20Poly1305>,
+    stream: Stream,
     chunk: u32,
     /// At most a chunk; sealed when more comes, so that the last one can be flagged.
     buffer: Vec<u8>,
@@ -42,18 +36,19 @@ pub(in crate::store) struct Appended {
 
 impl ChunkWriter {
     pub(in crate::store) fn new(spool: &Spool, part: Part) -> Result<Self, Error> {
-        let (mut body, mut prefix) = ([0; 16], [0; 19]);
+        let (mut body, mut prefix) = ([0; 16], [0; PREFIX_OCTETS]);
         getrandom::fill(&mut body).map_err(Error::Random)?;
         getrandom::fill(&mut prefix).map_err(Error::Random)?;
         let sealer = &spool.keyring().sealer;
         let epoch = sealer.epoch();
-        let cipher = sealer.body_cipher(epoch).ok_or(Error::Bug { operation: "seal a body", finding: "there is no data key" })?;
+        let stream = sealer.body_key(epoch).and_then(|key| Stream::new(key, &prefix).ok());
+        let stream = stream.ok_or(Error::Bug { operation: "seal a body", finding: "there is no data key" })?;
         Ok(Self {
             body,
             prefix,
             part,
             epoch,
-            stream: StreamBE32::from_aead(cipher.clone(), GenericArray::from_slice(&prefix)),
+            stream,
             chunk: 0,
             buffer: Vec::new(),
             size: 0,
@@ -93,7 +88,7 @@ impl ChunkWriter {
     async fn seal(&mut self, spool: &Spool, is_last: bool) -> Result<(), Error> {
         let mut sealed = std::mem::take(&mut self.buffer);
         self.stream
-            .encrypt_in_place(self.chunk, is_last, &aad(&self.body, self.part), &mut sealed)
+            .seal(self.chunk, is_last, &aad(&self.body, self.part), &mut sealed)
             .map_err(|_| Error::Bug { operation: "seal a body", finding: "the cipher refused" })?;
         let header = FrameHeader {
             body: self.body,
@@ -118,12 +113,12 @@ impl ChunkWriter {
 }
 
 /// Open the ciphertext behind a frame's header.
-pub(in crate::store) fn open_chunk(cipher: &XChaCha20Poly1305, header: &FrameHeader, sealed: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub(in crate::store) fn open_chunk(key: &KeyOctets, header: &FrameHeader, sealed: &[u8]) -> Result<Vec<u8>, &'static str> {
+    const BROKEN: &str = "the seal of a chunk does not hold";
     let part = if header.is_headers_only { Part::Headers } else { Part::Whole };
+    let stream = Stream::new(key, &header.prefix).map_err(|_| BROKEN)?;
     let mut octets = sealed.to_vec();
-    StreamBE32::from_aead(cipher.clone(), GenericArray::from_slice(&header.prefix))
-        .decrypt_in_place(header.chunk, header.is_last, &aad(&header.body, part), &mut octets)
-        .map_err(|_| "the seal of a chunk does not hold")?;
+    stream.open(header.chunk, header.is_last, &aad(&header.body, part), &mut octets).map_err(|_| BROKEN)?;
     Ok(octets)
 }
 

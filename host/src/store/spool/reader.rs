@@ -3,13 +3,14 @@
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::chunk::{CHUNK_OCTETS, TAG_OCTETS, open_chunk};
+use super::chunk::{CHUNK_OCTETS, open_chunk};
 use super::frame::{FrameHeader, HEADER_OCTETS};
 use super::segment::Segments;
 use crate::model::message::Part;
 use crate::store::error::Error;
 use crate::store::keyring::Keyring;
 use crate::store::record::BodyRecord;
+use crate::store::xchacha::TAG_OCTETS;
 
 /// Reads one body from its extents. Blocks.
 pub(in crate::store) struct ChunkReader {
@@ -43,9 +44,9 @@ impl ChunkReader {
         if header.body != self.body.body || header.chunk != self.chunk || header.is_headers_only != (self.body.part == Part::Headers) {
             return Err(damaged("the frame belongs to another body, or to another part of this one"));
         }
-        let cipher = self.keyring.sealer.body_cipher(header.epoch);
-        let cipher = cipher.ok_or_else(|| damaged("the frame was sealed with a data key that is not in the keyring"))?;
-        let octets = open_chunk(cipher, &header, &sealed).map_err(damaged)?;
+        let key = self.keyring.sealer.body_key(header.epoch);
+        let key = key.ok_or_else(|| damaged("the frame was sealed with a data key that is not in the keyring"))?;
+        let octets = open_chunk(key, &header, &sealed).map_err(damaged)?;
         self.hasher.update(&octets);
         self.size += octets.len() as u64;
         self.chunk += 1;

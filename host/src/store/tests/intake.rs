@@ -150,20 +150,46 @@ async fn only_old_and_durable_messages_are_expendable() {
 
 #[tokio::test]
 async fn limits_hold() {
-    let home = Home::with_account().await;
+    let home = Home::new().await;
+    let mut limited = account(1, "help");
+    let mut limits = crate::limits::Overrides::default();
+    limits.set("message-octets", "100000").unwrap();
+    limits.set("messages-per-checkpoint", "3").unwrap();
+    limited.receive = Some(role(limits));
+    home.store.put_account(limited, Vec::new()).await.unwrap();
     let (intake, inbox) = (home.intake(), scope("INBOX", "1"));
     let too_large = |error| matches!(error, Error::TooLarge { .. });
     assert!(intake.begin(inbox.clone(), arrival("")).await.is_err());
     assert!(intake.begin(inbox.clone(), arrival(&"x".repeat(513))).await.err().is_some_and(too_large));
     let mut delivery = intake.begin(inbox.clone(), arrival("1")).await.unwrap();
-    let piece = Bytes::from(vec![0; 200 << 20]);
-    delivery.write(piece.clone()).await.unwrap();
-    assert!(delivery.write(piece).await.err().is_some_and(too_large));
+    delivery.write(Bytes::from(vec![0; 60_000])).await.unwrap();
+    assert!(delivery.write(Bytes::from(vec![0; 60_000])).await.err().is_some_and(too_large));
+    assert!(intake.begin(inbox.clone(), arrival("2")).await.is_ok());
+    assert!(intake.begin(inbox.clone(), arrival("3")).await.is_ok());
+    assert!(intake.begin(inbox.clone(), arrival("4")).await.err().is_some_and(too_large));
     assert!(intake.unseen(inbox.clone(), vec!["1".to_owned(); 10_001]).await.err().is_some_and(too_large));
     assert!(intake.checkpoint(inbox.clone(), vec![0; 65_537]).await.err().is_some_and(too_large));
     assert!(intake.state_put("k".to_owned(), Some(vec![0; 65_537])).await.err().is_some_and(too_large));
+
+    home.store.put_account(account(2, "state"), Vec::new()).await.unwrap();
+    let intake = home.store.intake(AccountId(2));
     for key in 0..1_001 {
         intake.state_put(key.to_string(), Some(Vec::new())).await.unwrap();
     }
     assert!(intake.checkpoint(inbox, Vec::new()).await.is_err());
+}
+
+fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
+    use crate::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
+    let endpoint = Endpoint {
+        protocol: Protocol::Imap,
+        server: "mail.example.com".to_owned(),
+        port: 993,
+        security: Security::Tls,
+        user: Some("help@example.com".to_owned()),
+        trust: Trust::default(),
+        proxy: None,
+        timeouts: Timeouts::default(),
+    };
+    crate::model::account::Role { connector: "imap".parse().unwrap(), endpoint, settings: "{}".to_owned(), folders: Vec::new(), limits }
 }
