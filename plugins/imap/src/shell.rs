@@ -1,7 +1,9 @@
 //! The session that the contract asks for, on one line: settings in, machines run, answers out.
 
-use std::future::pending;
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use postrider_connector::bindings::receiver::exports::postrider::receiving::receiving::{Guest, GuestSession, Session as Handle};
 use postrider_connector::bindings::receiver::postrider::runtime::runtime;
@@ -107,15 +109,21 @@ impl GuestSession for Line {
     }
 
     async fn watch(&self, folders: Vec<String>, timeout_ms: u64) -> Result<Vec<String>, Error> {
-        let mut time = pin!(runtime::sleep(timeout_ms));
+        let is_over = Cell::new(false);
+        // Never ready twice: a conversation that was left for another call goes on with the same time.
+        let mut time = pin!(async {
+            runtime::sleep(timeout_ms).await;
+            is_over.set(true);
+        });
         loop {
             let mut held = self.turn.take().await;
-            let watched = self
-                .run(&mut held, time.as_mut(), async |session, around| machine(Ok(Watch::new(session, &folders)), around).await)
-                .await?;
+            let time_up = poll_fn(|context| if is_over.get() { Poll::Ready(()) } else { time.as_mut().poll(context) });
+            let watched =
+                self.run(&mut held, time_up, async |session, around| machine(Ok(Watch::new(session, &folders)), around).await).await?;
             match watched {
                 Watched::Changed(changed) => return Ok(changed),
                 Watched::TimeUp => return Ok(Vec::new()),
+                Watched::Interrupted if is_over.get() => return Ok(Vec::new()),
                 Watched::Interrupted => {}
             }
         }
