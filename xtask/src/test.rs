@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         })?;
     }
     let filter: Vec<&str> = options.filter.as_deref().into_iter().collect();
-    suites.run("build connectors", || connectors::run(&[]))?;
+    suites.run("build connectors", || connectors::run(&["--guests".to_owned()]))?;
     suites.run("unit tests, connectors", || cargo(&[&["test"], &components[..], &filter].concat()))?;
     // With every target, so that the end-to-end tests find the binary that was just built.
     suites.run("build host and tests", || cargo(&[&["build", "--all-targets"], &native[..]].concat()))?;
