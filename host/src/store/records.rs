@@ -5,10 +5,13 @@
 //! batch is recovered whole or not at all, whatever the kernel wrote of it. What `flush` leaves undone (it does not reach the
 //! device, nor the file's size), [`Records::sync`] does.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::{Error, RecordsError};
@@ -30,6 +33,8 @@ pub(super) struct Records {
     /// Sled's data file once more: syncing works on the file, not on who opened it.
     data: File,
     path: PathBuf,
+    /// Files for large values that are synced already; they are never written again.
+    blobs: Mutex<HashSet<OsString>>,
     keyring: Arc<Keyring>,
 }
 
@@ -59,7 +64,7 @@ impl Records {
         };
         let data_path = path.join("db");
         let data = File::open(&data_path).map_err(Error::io("open", &data_path))?;
-        Ok(Self { tree, data, path: path.to_owned(), keyring })
+        Ok(Self { tree, data, path: path.to_owned(), blobs: Mutex::default(), keyring })
     }
 
     pub(super) fn index(&self) -> &IndexKey {
@@ -141,14 +146,37 @@ impl Records {
     /// Make durable what was applied.
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.tree.flush().map_err(|error| self.error("flush", error))?;
+        self.sync_blobs()?;
         self.data.sync_data().map_err(Error::io("sync the data file in", &self.path))
     }
 
     /// Make durable what an earlier process may have left in the page cache, and the folder's entries.
     pub(super) fn sync_all(&self) -> Result<(), Error> {
         self.data.sync_all().map_err(Error::io("sync the data file in", &self.path))?;
-        files::sync_folder(&self.path.join("blobs"))?;
+        self.sync_blobs()?;
         files::sync_folder(&self.path)
+    }
+
+    /// Sync the files that sled makes for large values (above some 100 KiB: cursors, documents) and never syncs itself.
+    fn sync_blobs(&self) -> Result<(), Error> {
+        let folder = self.path.join("blobs");
+        let mut synced = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut there, mut has_new) = (HashSet::new(), false);
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
+            let name = entry.map_err(Error::io("list", &folder))?.file_name();
+            if !synced.contains(&name) {
+                let path = folder.join(&name);
+                match File::open(&path).and_then(|file| file.sync_all()) {
+                    // Sled has thrown it away meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    result => result.map_err(Error::io("sync", &path))?,
+                }
+                has_new = true;
+            }
+            there.insert(name);
+        }
+        *synced = there;
+        if has_new { files::sync_folder(&folder) } else { Ok(()) }
     }
 
     /// Put raw values past every seal, as somebody with the disk could.

@@ -100,10 +100,14 @@ async fn documents_come_back() {
     home.store.put_document("other", "a", b"apart").await.unwrap();
     let sink = "crm".parse().unwrap();
     assert_eq!(home.store.sink_position(&sink).await.unwrap(), 0);
+    // Large enough for a file of its own in the tree's folder.
+    let large = vec![7; 1 << 20];
+    home.store.put_document("large", "a", &large).await.unwrap();
     home.store.put_sink_position(&sink, 7).await.unwrap();
     let home = home.reopen().await;
     assert_eq!(home.store.documents("sink").await.unwrap(), [("a".to_owned(), b"one".to_vec()), ("b".to_owned(), b"2".to_vec())]);
     assert_eq!(home.store.sink_position(&sink).await.unwrap(), 7);
+    assert_eq!(home.store.document("large", "a").await.unwrap(), Some(large));
     home.store.remove_sink_position(&sink).await.unwrap();
     home.store.remove_document("sink", "a").await.unwrap();
     home.store.remove_document("sink", "never there").await.unwrap();

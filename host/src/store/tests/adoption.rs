@@ -182,3 +182,19 @@ async fn many_equal_messages_pair_quickly() {
     assert!(all[..300].iter().all(|message| message.locations.len() == 2));
     assert_eq!(home.check().await, "");
 }
+
+#[tokio::test]
+async fn a_further_copy_after_the_old_generation_went_is_stored() {
+    let home = Home::with_account().await;
+    let (old, new) = (scope("INBOX", "1"), scope("INBOX", "2"));
+    receive(&home, &old, &[("1", "a")]).await;
+    let intake = home.intake();
+    deliver(&intake, &new, arrival("11"), b"a").await;
+    intake.retired(old).await.unwrap();
+    // The message left the old generation, but it stands in the folder: this one is another.
+    deliver(&intake, &new, arrival("12"), b"a").await;
+    intake.checkpoint(new, Vec::new()).await.unwrap();
+    let messages = home.messages().await;
+    assert_eq!(messages.iter().map(|message| message.locations[0].id.as_str()).collect::<Vec<_>>(), ["11", "12"]);
+    assert_eq!(home.check().await, "");
+}
