@@ -1,5 +1,5 @@
-//! Makes the archive that an operator unpacks. The same sources and the same toolchain give the same octets: files are
-//! sorted, belong to nobody, and carry the time of the commit.
+//! Makes the archive that an operator unpacks. The same binaries give the same octets: files are sorted, belong to nobody, and carry
+//! the time of the commit. (The binaries themselves are the same only where toolchain and the clone's path are.)
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
