@@ -219,6 +219,13 @@ mod tests {
     }
 
     #[test]
+    fn help_explains_the_exit_codes() {
+        let help = Cli::command().try_get_matches_from(["postrider", "help", "exit-codes"]).unwrap_err();
+        assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp);
+        assert!(help.to_string().contains("unauthenticated"), "{help}");
+    }
+
+    #[test]
     fn an_owner_is_named_without_its_arguments() {
         let matches = Cli::command().get_matches_from(["postrider", "account", "edit", "help", "--proxy", "http://u:correct-horse@p"]);
         assert_eq!(words_of(&matches), "postrider account edit");

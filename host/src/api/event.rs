@@ -90,7 +90,7 @@ impl RequestWatcher {
 impl Watcher for RequestWatcher {
     fn event(&self, event: FlowEvent) {
         let stage = match event {
-            FlowEvent::Stage { report, .. } => StageView::of(&report),
+            FlowEvent::Stage { account, report } => StageView::of(report, &account),
             FlowEvent::Listed { took, outcome, .. } => StageView::new("folders", took, outcome),
             FlowEvent::Note { words } => return self.events.progress(Event::Note(words)),
             event @ (FlowEvent::Folders { .. } | FlowEvent::Progress { .. } | FlowEvent::Delivered { .. }) => {

@@ -155,9 +155,9 @@ impl StageView {
         Self { stage: stage.to_owned(), elapsed_ms: millis(took), finding, fault }
     }
 
-    /// Of a stage on the way to a server.
+    /// Of a stage on the way to the server of `account`.
     #[must_use]
-    pub fn of(report: &StageReport) -> Self {
+    pub fn of(report: StageReport, account: &AccountName) -> Self {
         let stage = match report.stage {
             Stage::Name => "name",
             Stage::Connect => "connect",
@@ -166,7 +166,7 @@ impl StageView {
             Stage::Greeting => "greeting",
             Stage::SignIn => "sign-in",
         };
-        Self::new(stage, report.took, report.outcome.clone())
+        Self::new(stage, report.took, report.outcome.map_err(|fault| naming(fault, account)))
     }
 }
 
@@ -216,7 +216,6 @@ pub struct PassView {
 impl From<PassReport> for PassView {
     fn from(report: PassReport) -> Self {
         Self {
-            account: report.account,
             folders: report.folders,
             received: report.stored,
             recognised: report.recognised,
@@ -225,7 +224,8 @@ impl From<PassReport> for PassView {
             removed: report.removed,
             set_aside: report.set_aside,
             elapsed_ms: millis(report.took),
-            fault: report.fault,
+            fault: report.fault.map(|fault| naming(fault, &report.account)),
+            account: report.account,
         }
     }
 }
@@ -355,6 +355,14 @@ pub struct SinkStatus {
     pub pending: u64,
     /// Why the last delivery failed; none: it did not.
     pub fault: Option<Fault>,
+}
+
+/// The fault with the account's name in the commands that it recommends: `net` knows a server, and not whose it is.
+fn naming(mut fault: Fault, account: &AccountName) -> Fault {
+    if let Some(remedy) = &mut fault.remedy {
+        *remedy = remedy.replace("postrider account edit NAME", &format!("postrider account edit {account}"));
+    }
+    fault
 }
 
 fn millis(duration: Duration) -> u64 {

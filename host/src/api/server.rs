@@ -29,6 +29,9 @@ const ASK_TIME: Duration = Duration::from_secs(10);
 /// How long a client may leave a frame unread before it counts as gone.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
 
+/// The same once its request is to stop.
+const LAST_UNREAD_TIME: Duration = Duration::from_secs(2);
+
 /// What carries requests out.
 #[async_trait]
 pub trait Execute: Send + Sync {
@@ -126,15 +129,16 @@ struct Client {
 
 impl Client {
     async fn serve(mut self, executor: &dyn Execute) -> Result<(), LinkError> {
-        let Some(request) = self.ask().await? else { return Ok(()) };
+        let stop = self.stop.clone();
+        let Some(request) = stop.run_until_cancelled(self.ask()).await.transpose()?.flatten() else { return Ok(()) };
         let (events, queue) = Events::channel();
-        let Self { mut reader, mut writer, stop, .. } = self;
+        let Self { mut reader, mut writer, .. } = self;
         let work = executor.execute(request, events, stop.clone());
         let ended = tokio::select! {
             ended = async { tokio::join!(work, forward(queue, &mut writer, &stop)) } => ended.0,
             never = watch(&mut reader, &stop) => match never {},
         };
-        send_last(&mut writer, ended).await
+        send_last(&mut writer, ended, &stop).await
     }
 
     /// Greet the client and hear what it wants; none: it has been refused.
@@ -143,7 +147,7 @@ impl Client {
         let Frame::Hello(theirs) = first? else { return Err(LinkError::Closed) };
         let ours = Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), home: self.home.clone() };
         let compatible = theirs.protocol == ours.protocol && theirs.home == ours.home;
-        send(&mut self.writer, &Frame::Hello(ours)).await?;
+        send(&mut self.writer, &Frame::Hello(ours), &self.stop).await?;
         if !compatible {
             // The client has the words for it: both greetings.
             return Ok(None);
@@ -154,7 +158,7 @@ impl Client {
             Ok(_) => Err(LinkError::Closed),
             Err(LinkError::Frame(error)) => {
                 let fault = Fault::new(Kind::Usage, "read the request").because(&error);
-                send(&mut self.writer, &Frame::Fault(Box::new(fault))).await?;
+                send(&mut self.writer, &Frame::Fault(Box::new(fault)), &self.stop).await?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -163,7 +167,7 @@ impl Client {
 
     async fn refuse(mut self, fault: Fault) -> Result<(), LinkError> {
         if self.ask().await?.is_some() {
-            send(&mut self.writer, &Frame::Fault(Box::new(fault))).await?;
+            send(&mut self.writer, &Frame::Fault(Box::new(fault)), &self.stop).await?;
         }
         Ok(())
     }
@@ -176,7 +180,7 @@ async fn forward(mut queue: mpsc::Receiver<Event>, writer: &mut FrameWriter<Owne
             Event::Octets(octets) => Frame::Octets(octets),
             event => Frame::Event(Box::new(event)),
         };
-        if send(writer, &frame).await.is_err() {
+        if send(writer, &frame, stop).await.is_err() {
             stop.cancel();
             return;
         }
@@ -190,22 +194,34 @@ async fn watch(reader: &mut FrameReader<OwnedReadHalf>, stop: &CancellationToken
     std::future::pending().await
 }
 
-async fn send_last(writer: &mut FrameWriter<OwnedWriteHalf>, ended: Result<Reply, Fault>) -> Result<(), LinkError> {
+async fn send_last(
+    writer: &mut FrameWriter<OwnedWriteHalf>,
+    ended: Result<Reply, Fault>,
+    stop: &CancellationToken,
+) -> Result<(), LinkError> {
     let frame = match ended {
         Ok(reply) => Frame::Reply(Box::new(reply)),
         Err(fault) => Frame::Fault(Box::new(fault)),
     };
-    match send(writer, &frame).await {
+    match send(writer, &frame, stop).await {
         Err(LinkError::Frame(FrameError::TooLarge(octets))) => {
             let fault = Fault::new(Kind::TooLarge, "send the answer").because_words(format!("it has {octets} octets"));
-            send(writer, &Frame::Fault(Box::new(fault.with_remedy("ask for less: `--limit N`")))).await
+            send(writer, &Frame::Fault(Box::new(fault.with_remedy("ask for less: `--limit N`"))), stop).await
         }
         sent => sent,
     }
 }
 
-async fn send(writer: &mut FrameWriter<OwnedWriteHalf>, frame: &Frame) -> Result<(), LinkError> {
-    timeout(UNREAD_TIME, writer.send(frame)).await.unwrap_or(Err(LinkError::Closed))
+async fn send(writer: &mut FrameWriter<OwnedWriteHalf>, frame: &Frame, stop: &CancellationToken) -> Result<(), LinkError> {
+    let out_of_patience = async {
+        // A daemon that ends does not wait for a client that reads nothing.
+        let _ = timeout(UNREAD_TIME, stop.cancelled()).await;
+        tokio::time::sleep(LAST_UNREAD_TIME).await;
+    };
+    tokio::select! {
+        sent = writer.send(frame) => sent,
+        () = out_of_patience => Err(LinkError::Closed),
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ struct Opened {
     /// Read, check and write go together: one change at a time.
     edits: Mutex<()>,
     is_daemon: AtomicBool,
+    is_new: bool,
     _ownership: Ownership,
 }
 
@@ -46,10 +47,11 @@ impl Service {
     /// # Errors
     /// What hinders the store from being opened.
     pub async fn open(paths: &Paths, ownership: Ownership) -> Result<Self, Fault> {
+        let is_new = !paths.master_key.exists();
         let store = Store::open(&paths.store, KeySource::File(paths.master_key.clone())).await?;
         let registry = Arc::new(Registry::new(paths.connectors.clone(), Registry::shipped_folders()));
         let host = Arc::new(Host::new(store, registry, paths.cache.clone()));
-        let opened = Opened { paths: paths.clone(), host, edits: Mutex::new(()), is_daemon: AtomicBool::new(false), _ownership: ownership };
+        let opened = Opened { paths: paths.clone(), host, edits: Mutex::new(()), is_daemon: AtomicBool::new(false), is_new, _ownership: ownership };
         Ok(Self(Arc::new(opened)))
     }
 
@@ -59,6 +61,12 @@ impl Service {
     /// The store's.
     pub async fn close(&self) -> Result<(), Fault> {
         Ok(self.0.host.store.clone().close().await?)
+    }
+
+    /// Whether the home has just been made, and with it a master key that somebody should keep a copy of.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.0.is_new
     }
 
     fn host(&self) -> &Arc<Host> {

@@ -133,11 +133,24 @@ impl Context {
         }
     }
 
+    /// Open the home. Where that makes a new one, say what must not be lost.
+    ///
+    /// # Errors
+    /// What hinders the store from being opened.
+    pub(super) async fn open(&self, ownership: Ownership) -> Result<Service, Fault> {
+        let service = Service::open(&self.paths, ownership).await?;
+        if service.is_new() {
+            let (home, key) = (self.paths.root.display(), self.paths.master_key.display());
+            self.report.note(&format!("made a new home in `{home}`; keep a copy of its master key `{key}` apart from it: losing the key loses all mail"));
+        }
+        Ok(service)
+    }
+
     async fn executor(&self) -> Result<Executor, Fault> {
         let deadline = Instant::now() + HOME_WAIT;
         loop {
             match self.claim().await? {
-                Claim::Owned(ownership) => return Service::open(&self.paths, ownership).await.map(Executor::Own),
+                Claim::Owned(ownership) => return self.open(ownership).await.map(Executor::Own),
                 Claim::Held(owner) => {
                     let client = match &owner {
                         Some(owner) => Client::connect(&self.paths, owner).await?,

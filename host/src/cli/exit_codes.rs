@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::context::Context;
-use super::report::heading;
 use super::text::table;
 use crate::fault::{Fault, Kind};
 
@@ -12,7 +11,6 @@ use crate::fault::{Fault, Kind};
 struct Row {
     code: u8,
     kind: Kind,
-    heading: &'static str,
     meaning: &'static str,
 }
 
@@ -23,15 +21,20 @@ pub(super) fn run(context: &Context) -> Result<(), Fault> {
 
 /// The table for people.
 pub(super) fn text() -> String {
-    let rows: Vec<_> = rows().iter().map(|row| [row.code.to_string(), row.heading.to_owned(), row.meaning.to_owned()]).collect();
-    format!("What the exit codes mean. 0: it worked.\n\n{}", table(["CODE", "ERROR", "MEANING"], &rows))
+    let rows: Vec<_> = rows().iter().map(|row| [row.code.to_string(), word(row.kind), row.meaning.to_owned()]).collect();
+    format!("What the exit codes mean. 0: it worked.\n\n{}", table(["CODE", "KIND", "MEANING"], &rows))
 }
 
 fn rows() -> Vec<Row> {
-    let row = |kind: &Kind| Row { code: kind.exit_code(), kind: *kind, heading: heading(*kind), meaning: meaning(*kind) };
+    let row = |kind: &Kind| Row { code: kind.exit_code(), kind: *kind, meaning: meaning(*kind) };
     let mut rows: Vec<_> = Kind::ALL.iter().map(row).collect();
     rows.sort_unstable_by_key(|row| row.code);
     rows
+}
+
+/// The kind as it stands in JSON.
+fn word(kind: Kind) -> String {
+    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 const fn meaning(kind: Kind) -> &'static str {
@@ -74,7 +77,7 @@ mod tests {
         for kind in Kind::ALL {
             let code = kind.exit_code().to_string();
             let row = text.lines().find(|line| line.split_whitespace().next() == Some(&code));
-            assert!(row.is_some_and(|row| row.contains(heading(kind)) && row.contains(meaning(kind))), "{kind:?}");
+            assert!(row.is_some_and(|row| row.contains(&word(kind)) && row.contains(meaning(kind))), "{kind:?}");
         }
         assert_eq!(text.lines().count(), Kind::ALL.len() + 3);
     }

@@ -5,9 +5,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::context::{Context, unexpected};
-use super::text::{cut, fields, octets, table};
+use super::text::{clean, cut, fields, octets, table};
 use crate::api::{Event, MessageView, Reply, Request};
 use crate::fault::{Fault, Kind};
 use crate::model::message::Content;
@@ -42,6 +43,14 @@ pub(super) enum Command {
     },
 }
 
+/// A message that was written to a file.
+#[derive(Serialize)]
+struct Exported<'a> {
+    id: MessageId,
+    octets: u64,
+    file: &'a Path,
+}
+
 impl Command {
     pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
         match self {
@@ -54,7 +63,10 @@ impl Command {
                 let output = context.output;
                 export(context, id, |octets| output.write(octets)).await
             }
-            Self::Export { id, output: Some(file) } => export_to(context, id, &file).await,
+            Self::Export { id, output: Some(file) } => {
+                let octets = export_to(context, id, &file).await?;
+                context.output.show(&Exported { id, octets, file: &file }, || format!("{}: {octets} octets\n", clean(&file.display().to_string())))
+            }
         }
     }
 }
@@ -130,13 +142,18 @@ async fn export(context: &Context, id: MessageId, mut write: impl FnMut(&[u8]) -
 }
 
 /// Export to a file that is there whole or not at all.
-async fn export_to(context: &Context, id: MessageId, file: &Path) -> Result<(), Fault> {
+async fn export_to(context: &Context, id: MessageId, file: &Path) -> Result<u64, Fault> {
     let failed = |error: &std::io::Error| Fault::new(Kind::Storage, format!("write `{}`", file.display())).because(error);
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);
     let mut writer = BufWriter::new(File::create(&unfinished).map_err(|error| failed(&error))?);
-    let exported = export(context, id, |octets| writer.write_all(octets).map_err(|error| failed(&error))).await;
+    let mut count = 0;
+    let write = |octets: &[u8]| {
+        count += octets.len() as u64;
+        writer.write_all(octets).map_err(|error| failed(&error))
+    };
+    let exported = export(context, id, write).await;
     let written = exported.and_then(|()| {
         let whole = writer.into_inner().map_err(|error| failed(error.error()))?;
         whole.sync_all().and_then(|()| std::fs::rename(&unfinished, file)).map_err(|error| failed(&error))
@@ -145,5 +162,5 @@ async fn export_to(context: &Context, id: MessageId, file: &Path) -> Result<(), 
         // What is left of it is of no use; the first fault is the one to report.
         let _ = std::fs::remove_file(&unfinished);
     }
-    written
+    written.map(|()| count)
 }

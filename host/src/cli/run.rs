@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, interrupts};
-use crate::api::service::{self, Service};
+use crate::api::service;
 use crate::fault::Fault;
 
 /// What the daemon is called in the home's lock.
@@ -12,7 +12,7 @@ pub(super) const WORDS: &str = "postrider run";
 /// Own the home until SIGTERM or SIGINT, then drain. A second signal ends the wait.
 pub(super) async fn run(context: &Context) -> Result<(), Fault> {
     let ownership = context.own().await?;
-    let service = Service::open(&context.paths, ownership).await?;
+    let service = context.open(ownership).await?;
     let stop = CancellationToken::new();
     tokio::select! {
         ended = service::run(service, stop.clone()) => ended,

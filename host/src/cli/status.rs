@@ -20,6 +20,7 @@ fn describe(status: &StatusView) -> String {
         ("Version", status.version.clone()),
         ("Daemon", status.daemon.map_or_else(|| "not running".to_owned(), |pid| format!("running (pid {pid})"))),
         ("Master key", status.master_key.display().to_string()),
+        ("On disk", octets(status.store.record_octets + status.store.spool_octets)),
         ("Damage", status.store.damage.join("; ")),
     ]);
     let accounts: Vec<_> = status
