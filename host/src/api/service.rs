@@ -51,7 +51,8 @@ impl Service {
         let store = Store::open(&paths.store, KeySource::File(paths.master_key.clone())).await?;
         let registry = Arc::new(Registry::new(paths.connectors.clone(), Registry::shipped_folders()));
         let host = Arc::new(Host::new(store, registry, paths.cache.clone()));
-        let opened = Opened { paths: paths.clone(), host, edits: Mutex::new(()), is_daemon: AtomicBool::new(false), is_new, _ownership: ownership };
+        let opened =
+            Opened { paths: paths.clone(), host, edits: Mutex::new(()), is_daemon: AtomicBool::new(false), is_new, _ownership: ownership };
         Ok(Self(Arc::new(opened)))
     }
 

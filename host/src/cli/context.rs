@@ -141,7 +141,9 @@ impl Context {
         let service = Service::open(&self.paths, ownership).await?;
         if service.is_new() {
             let (home, key) = (self.paths.root.display(), self.paths.master_key.display());
-            self.report.note(&format!("made a new home in `{home}`; keep a copy of its master key `{key}` apart from it: losing the key loses all mail"));
+            self.report.note(&format!(
+                "made a new home in `{home}`; keep a copy of its master key `{key}` apart from it: losing the key loses all mail"
+            ));
         }
         Ok(service)
     }

@@ -65,7 +65,9 @@ impl Command {
             }
             Self::Export { id, output: Some(file) } => {
                 let octets = export_to(context, id, &file).await?;
-                context.output.show(&Exported { id, octets, file: &file }, || format!("{}: {octets} octets\n", clean(&file.display().to_string())))
+                context
+                    .output
+                    .show(&Exported { id, octets, file: &file }, || format!("{}: {octets} octets\n", clean(&file.display().to_string())))
             }
         }
     }

@@ -120,7 +120,7 @@ impl MasterKey {
             linked => linked.map_err(Error::io("make the key file", path))?,
         }
         files::sync_folder(folder)?;
-        tracing::warn!(file = %path.display(), "made a new master key: keep a copy apart from the data, losing it loses all mail");
+        tracing::info!(file = %path.display(), "made a new master key: keep a copy apart from the data, losing it loses all mail");
         Self::parse(&text, path.display().to_string())
     }
 }

@@ -119,7 +119,10 @@ async fn a_request_gets_its_events_and_its_answer() {
     let daemon = Daemon::start().await;
     let (ended, events) = soon(daemon.ask(Request::Status)).await;
     assert_eq!(ended, Ok(Reply::Done));
-    assert!(matches!(&events[..], [Event::Note(words), Event::Octets(octets)] if words == "one\u{1b}" && octets[..] == *b"\0\xff"), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::Note(words), Event::Octets(octets)] if words == "one\u{1b}" && octets[..] == *b"\0\xff"),
+        "{events:?}"
+    );
     let (ended, _) = soon(daemon.ask(Request::SinkList)).await;
     assert_eq!(ended, Err(Fault::new(Kind::NotFound, "SinkList").with_remedy("look elsewhere")));
     daemon.end().await;
