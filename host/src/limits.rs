@@ -176,6 +176,18 @@ pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 /// The longest head of an HTTP proxy's answer to CONNECT.
 pub const PROXY_HEAD_OCTETS: usize = 16 << 10;
 
+/// The longest head of an HTTP response.
+pub const HTTP_HEAD_OCTETS: usize = 64 << 10;
+
+/// The most redirects that are followed in a row, within one origin.
+pub const HTTP_REDIRECTS: usize = 5;
+
+/// How long an HTTP connection may wait for its next request.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+
+/// How long an HTTP connection may take to be ready again after a response.
+pub const HTTP_READY: Duration = Duration::from_millis(100);
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
