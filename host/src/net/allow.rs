@@ -383,7 +383,10 @@ mod tests {
         let admitted = origins().admit("https://gmail.example:8443/gmail/v1").unwrap();
         assert_eq!(admitted.url.as_str(), "http://127.0.0.1:9000/gmail/v1");
         assert_eq!(admitted.origin.to_string(), "https://gmail.example:8443");
-        assert_eq!(Origins::new([], ["https://a.example=http://b.example"]).unwrap_err(), Refusal::NotSecure("http://b.example".to_owned()));
+        assert_eq!(
+            Origins::new([], ["https://a.example=http://b.example"]).unwrap_err(),
+            Refusal::NotSecure("http://b.example".to_owned())
+        );
         assert!(Origins::new([], ["http://127.0.0.1=https://b.example"]).is_err());
         assert!(Origins::new([], ["https://a.example"]).is_err());
         assert!(Origins::new(["http://127.0.0.1:80"], []).is_err());
@@ -413,7 +416,13 @@ mod tests {
             assert_eq!((admitted.url.as_str(), &admitted.origin), (to, &from.origin), "{location}");
         }
         assert_eq!(origins.redirect(&from, "https://files.example/x").unwrap(), Redirect::Elsewhere);
-        for bad in ["https://evil.example/", "//evil.example/", "http://127.0.0.1:9001/", "http://gmail.example:8443/", "https://u:p@gmail.example:8443/"] {
+        for bad in [
+            "https://evil.example/",
+            "//evil.example/",
+            "http://127.0.0.1:9001/",
+            "http://gmail.example:8443/",
+            "https://u:p@gmail.example:8443/",
+        ] {
             assert!(origins.redirect(&from, bad).is_err(), "{bad}");
         }
     }
@@ -421,9 +430,17 @@ mod tests {
     #[test]
     fn headers_of_the_host() {
         let one = |name: &str, value: &str| headers(&[(name.to_owned(), value.to_owned())]);
-        for name in
-            ["Authorization", "COOKIE", "Host", "Proxy-Authorization", "TE", "Connection", "Transfer-Encoding", "Content-Length", "X-HTTP-Method-Override"]
-        {
+        for name in [
+            "Authorization",
+            "COOKIE",
+            "Host",
+            "Proxy-Authorization",
+            "TE",
+            "Connection",
+            "Transfer-Encoding",
+            "Content-Length",
+            "X-HTTP-Method-Override",
+        ] {
             assert_eq!(one(name, "x").unwrap_err(), Refusal::Header(name.to_ascii_lowercase()), "{name}");
         }
         for (name, value) in [("a b", "x"), ("", "x"), ("a", "x\r\nAuthorization: y"), ("a", "\0")] {

@@ -134,7 +134,7 @@ impl Client {
         for _ in 0..=HTTP_REDIRECTS {
             let operation = format!("{method} from {}", admitted.origin);
             let head = self.head(&admitted, &headers, request.credential.as_ref(), &operation)?;
-            let (answer, connection) = self.send(&method, &admitted, head, body.take(), &operation).await?;
+            let (answer, connection) = self.send(&method, &admitted, &head, body.take(), &operation).await?;
             match self.redirected(&method, &admitted, &answer).map_err(|refusal| refusal.into_fault(&operation))? {
                 Some((next, to)) => (method, admitted) = (next, to),
                 None => {
@@ -150,7 +150,8 @@ impl Client {
     /// All headers of a request: the connector's, the host's and the credential.
     fn head(&self, admitted: &Admitted, given: &HeaderMap, credential: Option<&Credential>, operation: &str) -> Result<HeaderMap, Fault> {
         let mut head = given.clone();
-        let host = HeaderValue::from_str(&admitted.url[Position::BeforeHost..Position::AfterPort]).map_err(|_| Refusal::BadUrl.into_fault(operation))?;
+        let host = HeaderValue::from_str(&admitted.url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|_| Refusal::BadUrl.into_fault(operation))?;
         head.insert(HOST, host);
         head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         head.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("postrider/", env!("CARGO_PKG_VERSION"))));
@@ -170,24 +171,30 @@ impl Client {
         &self,
         method: &Method,
         admitted: &Admitted,
-        head: HeaderMap,
+        head: &HeaderMap,
         body: Option<RequestBody>,
         operation: &str,
     ) -> Result<(http::Response<Incoming>, Connection), Fault> {
         let target = Origin::parse(&admitted.url.origin().ascii_serialization()).map_err(|refusal| refusal.into_fault(operation))?;
         let path = &admitted.url[Position::BeforePath..Position::AfterQuery];
+        // RFC 9110 section 9.2.2: what has no effect may be asked again when a connection that had waited died under it.
+        let is_repeatable = body.is_none() && (*method == Method::GET || *method == Method::HEAD);
         let (upload, uploading) = Upload::new(body);
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .body(upload)
-            .map_err(|error| Fault::new(Kind::RefusedByHost, operation).because(&error))?;
-        *request.headers_mut() = head;
+        let build = |upload| -> Result<_, http::Error> {
+            let mut request = http::Request::builder().method(method).uri(path).body(upload)?;
+            request.headers_mut().clone_from(head);
+            Ok(request)
+        };
+        let unbuilt = |error: http::Error| Fault::new(Kind::RefusedByHost, operation).because(&error);
+        let mut request = build(upload).map_err(unbuilt)?;
         while let Some(mut connection) = self.pool.take(&target).await {
             match self.answered(&mut connection, request, &uploading, operation).await {
                 Ok(answer) => return Ok((answer, connection)),
                 // The server had closed it before anything of the request went out.
                 Err(Unanswered::Unsent(unsent)) => request = *unsent,
+                Err(Unanswered::Failed(fault)) if is_repeatable && fault.code.as_deref() == Some(body::TRUNCATED) => {
+                    request = build(Upload::new(None).0).map_err(unbuilt)?;
+                }
                 Err(Unanswered::Failed(fault)) => return Err(*fault),
             }
         }

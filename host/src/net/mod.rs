@@ -29,6 +29,8 @@ mod wire;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use line::Line;
 pub use observe::{Observe, Stage, StageReport, Unobserved};

@@ -20,6 +20,9 @@ use super::connection::{Connection, Pool};
 use crate::fault::{Fault, Kind};
 use crate::net::stage::late;
 
+/// The code of what ended before it was whole.
+pub(super) const TRUNCATED: &str = "TRUNCATED";
+
 /// A request's body: its exact length in octets, and the octets.
 pub struct RequestBody {
     /// In octets.
@@ -118,9 +121,7 @@ impl ResponseBody {
                     }
                     return None;
                 }
-                Err(_) => late(self.operation.clone())
-                    .with_code("TIMEOUT")
-                    .because_words("nothing more of the body came in time"),
+                Err(_) => late(self.operation.clone()).with_code("TIMEOUT").because_words("nothing more of the body came in time"),
             };
             self.incoming = None;
             self.connection = None;
@@ -205,7 +206,8 @@ impl Uploading {
 }
 
 fn wrong_length(length: u64, than: &str) -> Fault {
-    Fault::new(Kind::Malformed, "send the body of a request").because_words(format!("it has {than} octets than the {length} that were announced"))
+    Fault::new(Kind::Malformed, "send the body of a request")
+        .because_words(format!("it has {than} octets than the {length} that were announced"))
 }
 
 /// A failure of hyper's: a line that was lost or cut short, or an answer that is no HTTP.
@@ -215,7 +217,7 @@ pub(super) fn lost(error: &hyper::Error, operation: &str) -> Fault {
         source.is_some_and(|source| source.kind() == std::io::ErrorKind::UnexpectedEof)
     };
     if cut {
-        Fault::new(Kind::Unreachable, operation).with_code("TRUNCATED").because(error)
+        Fault::new(Kind::Unreachable, operation).with_code(TRUNCATED).because(error)
     } else if error.is_parse() {
         Fault::new(Kind::Malformed, operation).because(error)
     } else {

@@ -51,7 +51,7 @@ impl Connection {
             return Err(Fault { kind: Kind::Malformed, ..fault() }.because_words("the server speaks before it was asked"));
         }
         let (sender, driver) = http1::Builder::new()
-            .max_buf_size(HTTP_HEAD_OCTETS)
+            .max_header_size(HTTP_HEAD_OCTETS)
             .handshake(TokioIo::new(wire.socket))
             .await
             .map_err(|error| fault().because(&error))?;

@@ -105,7 +105,7 @@ impl Imap {
         if matches!(self.state, State::Greet) {
             return match reply {
                 Some(Reply::Untagged(status)) => self.greet(line, &status).map(Some),
-                _ => Err(Problem::NotTheProtocol { got: shorten(line) }),
+                _ => Err(Problem::NotTheProtocol { got: shorten(&self.clean(line)) }),
             };
         }
         match reply {
@@ -131,7 +131,7 @@ impl Imap {
             Condition::Preauth if self.security == Security::Starttls => return Err(Problem::PreauthInClear),
             Condition::Preauth => self.signed_in = true,
             Condition::Bye => return Err(Problem::Bye(self.said(status))),
-            Condition::No | Condition::Bad => return Err(Problem::NotTheProtocol { got: shorten(line) }),
+            Condition::No | Condition::Bad => return Err(Problem::NotTheProtocol { got: shorten(&self.clean(line)) }),
         }
         line.clone_into(&mut self.greeting);
         self.note(status);

@@ -120,7 +120,9 @@ impl Problem {
             Self::ClosedBeforeGreeting { got } => not_the_protocol(got, endpoint, Fault::new(Kind::Unreachable, greet)),
             Self::Closed { doing: "sign-in" } => Fault::new(Kind::Unreachable, sign_in)
                 .with_remedy("some servers close the line after too many wrong passwords: wait, then try `postrider account test NAME`"),
-            Self::Closed { .. } => Fault::new(Kind::Unreachable, greet),
+            Self::Closed { .. } => {
+                Fault::new(Kind::Unreachable, greet).with_remedy("try again later; when it stays so, ask the server's operator")
+            }
             Self::LineTooLong | Self::Endless | Self::Malformed { .. } => Fault::new(Kind::Malformed, greet)
                 .with_remedy(format!("check that {authority} really is an {} server", in_words(endpoint.protocol))),
             Self::Refused { said, .. } => said.put_on(Fault::new(Kind::Malformed, greet)),

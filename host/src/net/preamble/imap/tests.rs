@@ -230,10 +230,8 @@ fn a_refused_sign_in_shows_no_secret() {
             format!("S: + {echo}\nC: *\nS: P1 BAD {echo}"),
             format!("S: + {echo}\nC: *\nS: + {echo}"),
         ] {
-            let transcript = format!(
-                "S: * OK [CAPABILITY SASL-IR AUTH=PLAIN] ready\nG:\nC: P1 AUTHENTICATE PLAIN {}\n{answer}",
-                response.as_str()
-            );
+            let transcript =
+                format!("S: * OK [CAPABILITY SASL-IR AUTH=PLAIN] ready\nG:\nC: P1 AUTHENTICATE PLAIN {}\n{answer}", response.as_str());
             let problem = whole(Security::Tls, &transcript).unwrap_err();
             let shown = format!("{problem:?}");
             assert!(!shown.contains(SECRET) && !shown.contains("correct-horse") && !shown.contains(response.as_str()), "{answer}: {shown}");
@@ -265,14 +263,18 @@ fn capabilities_that_echo_the_secret_go_nowhere() {
 
 #[test]
 fn what_is_not_imap_is_named() {
-    for (line, sign) in [("220 mail.example.com ESMTP", "ESMTP"), ("+OK POP3 ready", "POP3"), ("HTTP/1.1 400 Bad Request", "HTTP"), ("", "")] {
+    for (line, sign) in
+        [("220 mail.example.com ESMTP", "ESMTP"), ("+OK POP3 ready", "POP3"), ("HTTP/1.1 400 Bad Request", "HTTP"), ("", "")]
+    {
         let problem = run(Security::Tls, identity(), &format!("S: {line}"), usize::MAX, usize::MAX).unwrap_err();
         assert!(matches!(&problem, Problem::NotTheProtocol { got } if got.contains(sign)), "{problem:?}");
     }
     for bye in ["S: * BYE too many connections", "S: * OK hi\nC: P1 CAPABILITY\nS: * BYE [UNAVAILABLE] later"] {
         assert!(matches!(whole(Security::Tls, bye).unwrap_err(), Problem::Bye(_)));
     }
-    for malformed in ["S: * OK hi\nC: P1 CAPABILITY\nS: P1 OK done", "S: * OK hi\nC: P1 CAPABILITY\nS: P2 OK done", "S: * OK hi\nC: P1 CAPABILITY\nS: +"] {
+    for malformed in
+        ["S: * OK hi\nC: P1 CAPABILITY\nS: P1 OK done", "S: * OK hi\nC: P1 CAPABILITY\nS: P2 OK done", "S: * OK hi\nC: P1 CAPABILITY\nS: +"]
+    {
         assert!(matches!(whole(Security::Tls, malformed).unwrap_err(), Problem::Malformed { .. }), "{malformed}");
     }
 }
