@@ -10,5 +10,6 @@ mod hostile;
 mod kill;
 mod mistakes;
 mod receive;
+mod sandbox;
 mod scene;
 mod words;

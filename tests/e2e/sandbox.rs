@@ -1,0 +1,10 @@
+//! The sandbox, through the library: one component that breaks every rule on request ([`behaviour`]), a mailroom that only remembers,
+//! and a test for each behaviour.
+
+mod contained;
+mod fake;
+mod sessions;
+mod swept;
+
+#[path = "../guests/src/behaviour.rs"]
+mod behaviour;
