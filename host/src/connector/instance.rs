@@ -162,11 +162,13 @@ async fn drive<E: Send + Sync + 'static>(
             let mut running = FuturesUnordered::new();
             loop {
                 tokio::select! {
+                    // What was asked before the stop is begun, and told that it is over.
+                    biased;
+                    Some(outcome) = running.next() => outcome?,
                     job = waiting.recv() => match job {
                         Some(job) => running.push(job(accessor, &exports)),
                         None => return Ok(()),
                     },
-                    Some(outcome) = running.next() => outcome?,
                     () = session.stopped.cancelled(), if running.is_empty() => return Ok(()),
                 }
             }
@@ -180,6 +182,10 @@ fn fault(session: &Session, refused: Option<&str>, error: &wasmtime::Error) -> F
         Some(refused) => refused.to_owned(),
         None => chain(error),
     };
+    // wasmtime has no type for this one.
+    if words.contains("store handle limit exceeded") {
+        words = format!("it wanted to hold more than {} things at once (limit `handles`)", session.limits().handles);
+    }
     if let Some(trace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
         let names: Vec<_> = trace.frames().iter().filter_map(|frame| frame.func_name()).take(FRAMES.get()).collect();
         if !names.is_empty() {

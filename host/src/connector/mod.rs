@@ -1,5 +1,6 @@
 //! Running connectors: their files, their approval, their sandbox. The only place that names wasmtime.
 
+mod access;
 pub mod approval;
 pub mod audit;
 mod bindings;
@@ -28,6 +29,7 @@ mod streams;
 mod ticker;
 mod wasi;
 
+pub use access::{HttpAccess, HttpCredential};
 pub use cache::CacheFolder;
 pub use engine::{Engine, Prepared, Role};
 pub use profile::Identity;

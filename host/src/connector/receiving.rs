@@ -220,11 +220,12 @@ impl ReceivingSession {
         let session = self.session;
         let Appended { size, keywords, received, octets } = message;
         let item = Item { size, keywords, received: received.map(|at| at.0) };
+        let meter = Arc::clone(&self.instance.session().meter);
         let outcome = self
             .instance
             .call(move |accessor, exports| {
                 Box::pin(async move {
-                    let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets).0))?;
+                    let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets, meter).0))?;
                     exports.session().call_append(accessor, session, folder, item, octets).await
                 })
             })

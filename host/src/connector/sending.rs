@@ -113,11 +113,12 @@ impl SendingSession {
         let Envelope { id, sender, recipients, size, extra } = envelope;
         let recipients = recipients.into_iter().map(|Recipient { address, extra }| WitRecipient { address, extra }).collect();
         let envelope = WitEnvelope { id, sender, recipients, size, extra };
+        let meter = Arc::clone(&self.instance.session().meter);
         let outcome = self
             .instance
             .call(move |accessor, exports| {
                 Box::pin(async move {
-                    let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets).0))?;
+                    let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets, meter).0))?;
                     exports.session().call_send(accessor, session, envelope, octets).await
                 })
             })

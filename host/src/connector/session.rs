@@ -1,20 +1,26 @@
 //! One session of one account with one connector: what it is allowed, and what all its imports share.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::access::HttpAccess;
 use super::budget::{LogBudget, Meter, WAIT};
-use super::contract::{LIMIT, refusal};
+use super::contract::{LIMIT, refusal, shortened};
 use super::host::Refusal;
 use super::seam::{Committing, CredentialBroker, Mailroom};
 use crate::fault::{Fault, Kind};
+use crate::limits::contract::MESSAGE_OCTETS;
 use crate::limits::{CALLS_IN_FLIGHT, Limits};
 use crate::model::endpoint::Endpoint;
 use crate::model::name::{AccountName, ConnectorId};
 use crate::net::Observe;
+
+/// Lines of standard error that are kept: a panic takes three.
+const LAST_LINES: usize = 4;
 
 /// What one session may reach, and for whom it works. All that a component can name is in here.
 pub struct SessionContext {
@@ -22,6 +28,8 @@ pub struct SessionContext {
     pub account: AccountName,
     /// The account's servers, under the names that the manifest gives its endpoints.
     pub endpoints: Vec<(String, Endpoint)>,
+    /// HTTP, where the operator approved origins.
+    pub http: Option<HttpAccess>,
     /// Where the account's mail goes.
     pub mailroom: Arc<dyn Mailroom>,
     /// Who signs in.
@@ -56,11 +64,9 @@ pub(super) struct Session {
     pub(super) stopped: CancellationToken,
     /// Permits to open a connection; a connection holds its own until it is dropped.
     pub(super) connections: Arc<Semaphore>,
-    /// Permits to run an HTTP exchange.
-    pub(super) exchanges: Arc<Semaphore>,
     calls: Semaphore,
     log: Mutex<LogBudget>,
-    last_words: Mutex<String>,
+    last_words: Mutex<VecDeque<String>>,
     pending: Mutex<Pending>,
     failure: Mutex<Option<Fault>>,
 }
@@ -79,7 +85,6 @@ impl Session {
             meter: Arc::new(Meter::new(&context.limits)),
             stopped: CancellationToken::new(),
             connections: permits(context.limits.connections),
-            exchanges: permits(context.limits.http_exchanges),
             calls: Semaphore::new(CALLS_IN_FLIGHT),
             last_words: Mutex::default(),
             log: Mutex::new(LogBudget::new(&context.limits, Instant::now())),
@@ -119,14 +124,19 @@ impl Session {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keep the last line that the program wrote to standard error: a panic's text, if it ends now.
+    /// Keep the last lines that the program wrote to standard error: a panic's text, if it ends now.
     pub(super) fn said(&self, line: &str) {
-        line.clone_into(&mut self.last_words.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= LAST_LINES {
+            last.pop_front();
+        }
+        last.push_back(shortened(line, MESSAGE_OCTETS).to_owned());
     }
 
-    /// The last line on standard error.
+    /// The last lines on standard error.
     pub(super) fn last_words(&self) -> String {
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        last.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
     }
 
     /// What waits for the next checkpoint.

@@ -2,6 +2,7 @@
 //! [`STREAM_OCTETS`](crate::limits::STREAM_OCTETS) wait in between.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use wasmtime::component::{
 };
 use wasmtime::{AsContextMut as _, StoreContextMut};
 
+use super::budget::Meter;
 use crate::fault::Fault;
 use crate::limits::STREAM_OCTETS;
 
@@ -108,14 +110,15 @@ pub(super) struct Produced {
     rest: Bytes,
     sent: u64,
     end: Option<oneshot::Sender<Result<u64, Fault>>>,
+    meter: Arc<Meter>,
 }
 
 impl Produced {
     /// `octets`, and what became of them in the end: their number, or why they were cut short. Where the component stops
     /// reading, the channel ends without a value.
-    pub(super) fn new(octets: Octets) -> (Self, oneshot::Receiver<Result<u64, Fault>>) {
+    pub(super) fn new(octets: Octets, meter: Arc<Meter>) -> (Self, oneshot::Receiver<Result<u64, Fault>>) {
         let (end, receiver) = oneshot::channel();
-        (Self { octets, rest: Bytes::new(), sent: 0, end: Some(end) }, receiver)
+        (Self { octets, rest: Bytes::new(), sent: 0, end: Some(end), meter }, receiver)
     }
 
     fn finish(&mut self, outcome: Result<u64, Fault>) {
@@ -161,6 +164,7 @@ impl<D> StreamProducer<D> for Produced {
             *to = *from;
         }
         direct.mark_written(piece.len());
+        this.meter.renew();
         this.sent += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         Poll::Ready(Ok(StreamResult::Completed))
     }

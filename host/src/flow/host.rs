@@ -137,6 +137,8 @@ impl Host {
         let context = SessionContext {
             account: account.name.clone(),
             endpoints: vec![(RECEIVE.to_owned(), role.endpoint.clone())],
+            // The connectors that there are speak over lines; requests come with the credentials of OAuth.
+            http: None,
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
             limits: role.limits.apply(),

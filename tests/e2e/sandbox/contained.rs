@@ -95,28 +95,18 @@ mod behaviours {
     }
 
     pub(super) async fn a_loop_is_ended_and_holds_up_nobody(behaviour: Behaviour) {
-        let setting = Setting::new(behaviour).bounded(|limits| limits.cpu_burst_ms = 300);
-        let session = setting.open().await.unwrap();
+        // On one thread: the other session is served while this one computes.
+        let looping = Setting::new(behaviour).bounded(|limits| limits.cpu_burst_ms = 600_000).open().await.unwrap();
         let other = Setting { account: "other", ..Setting::new(Behaviour::Good).set("messages", 5) };
-        let ended = Mutex::new(Vec::new());
-        let (looped, good) = futures_util::future::join(
-            async {
-                let outcome = session.sync(Some("INBOX"), None).await;
-                ended.lock().unwrap().push("loop");
-                outcome
-            },
-            async {
-                let outcome = other.sync().await;
-                ended.lock().unwrap().push("good");
-                outcome
-            },
-        )
-        .await;
-        assert_ended(looped, "cpu-burst-ms");
-        good.unwrap();
+        tokio::select! {
+            biased;
+            outcome = looping.sync(None, None) => panic!("it ended by itself: {outcome:?}"),
+            outcome = other.sync() => outcome.unwrap(),
+        }
         assert_eq!(other.memory.told().messages.len(), 5);
-        // On one thread: the other session was served while this one computed.
-        assert_eq!(*ended.lock().unwrap(), ["good", "loop"]);
+        drop(looping);
+        let session = Setting::new(behaviour).bounded(|limits| limits.cpu_burst_ms = 50).open().await.unwrap();
+        assert_ended(session.sync(Some("INBOX"), None).await, "cpu-burst-ms");
         // Whatever is asked of an instance that was ended, says why it was.
         assert_ended(session.sync(None, None).await, "cpu-burst-ms");
     }
@@ -284,15 +274,32 @@ mod behaviours {
     }
 
     pub(super) async fn an_unapproved_origin_is_refused(behaviour: Behaviour) {
-        assert_refused(Setting::new(behaviour).sync().await, Kind::Unsupported, None);
+        assert_refused(Setting::new(behaviour).sync().await, Kind::RefusedByHost, Some("ORIGIN"));
+        let server = Scripted::start(|_| ());
+        let fault = Setting::new(behaviour).with_origin(server.port).sync().await.unwrap_err();
+        assert_eq!(fault.kind, Kind::RefusedByHost, "{fault:?}");
+        assert!(server.heard().is_empty());
     }
 
     pub(super) async fn an_authorization_of_its_own_is_refused(behaviour: Behaviour) {
-        assert_refused(Setting::new(behaviour).sync().await, Kind::Unsupported, None);
+        let server = Scripted::start(|line| while line.read_line().is_some() {});
+        let fault = Setting::new(behaviour).with_origin(server.port).sync().await.unwrap_err();
+        assert_eq!(fault.kind, Kind::RefusedByHost, "{fault:?}");
+        assert!(server.heard().is_empty());
     }
 
     pub(super) async fn a_body_that_nobody_reads_holds_up_nothing(behaviour: Behaviour) {
-        assert_refused(Setting::new(behaviour).sync().await, Kind::Unsupported, None);
+        let server = Scripted::start(|line| {
+            while line.read_line().is_some_and(|line| !line.trim_end().is_empty()) {}
+            line.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+            line.flood(&[b'x'; 1_000], 100_000);
+        });
+        let setting = Setting::new(behaviour).with_origin(server.port);
+        let session = setting.open().await.unwrap();
+        session.sync(None, None).await.unwrap();
+        assert_eq!(session.folders().await.unwrap().len(), 1);
+        assert!(server.heard().iter().any(|line| line.starts_with("GET / HTTP/1.1")));
+        assert!(!server.heard().iter().any(|line| line.to_ascii_lowercase().starts_with("authorization")));
     }
 
     pub(super) async fn its_whole_memory_has_no_secret(behaviour: Behaviour) {

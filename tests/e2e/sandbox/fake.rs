@@ -8,18 +8,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider::connector::seam::{Committing, CredentialBroker, Delivery, Mailroom};
-use postrider::connector::{CacheFolder, Engine, Prepared, ReceivingSession, SessionContext};
+use postrider::connector::{CacheFolder, Engine, HttpAccess, HttpCredential, Prepared, ReceivingSession, SessionContext};
 use postrider::fault::Fault;
 use postrider::limits::Limits;
 use postrider::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
 use postrider::model::message::{Arrival, Change, Page, Scope};
-use postrider::net::Unobserved;
+use postrider::net::allow::{Origin, Origins};
+use postrider::net::{Unobserved, http};
 use postrider::secret::Secret;
 
 use super::behaviour::Behaviour;
 
 /// The one secret of these tests.
 pub(super) const SECRET: &str = "correct horse battery staple";
+
+/// The one approved origin.
+const ORIGIN: &str = "https://mail.example.org";
 
 /// What a mailroom was told.
 #[derive(Debug, Default)]
@@ -157,6 +161,7 @@ pub(super) struct Setting {
     pub(super) settings: serde_json::Value,
     pub(super) endpoints: Vec<(String, Endpoint)>,
     pub(super) limits: Limits,
+    pub(super) http: Option<HttpAccess>,
 }
 
 impl Setting {
@@ -167,6 +172,7 @@ impl Setting {
             settings: serde_json::json!({ "behaviour": behaviour.name() }),
             endpoints: Vec::new(),
             limits: Limits::default(),
+            http: None,
         }
     }
 
@@ -188,10 +194,30 @@ impl Setting {
         self
     }
 
+    /// With [`ORIGIN`] approved, which really is a server on loopback.
+    pub(super) fn with_origin(mut self, port: u16) -> Self {
+        let client = http::Client::new(http::Settings {
+            origins: Origins::new([ORIGIN], [format!("{ORIGIN}=http://127.0.0.1:{port}").as_str()]).unwrap(),
+            trust: Trust::default(),
+            proxy: None,
+            timeouts: Timeouts::default(),
+            body_octets: self.limits.http_body_octets,
+            exchanges: 4,
+        });
+        let credential = HttpCredential {
+            name: "password".to_owned(),
+            placement: http::Placement::Bearer,
+            origins: vec![Origin::parse(ORIGIN).unwrap()],
+        };
+        self.http = Some(HttpAccess { client: Arc::new(client), credentials: vec![credential] });
+        self.set("origin", ORIGIN)
+    }
+
     pub(super) fn context(&self) -> SessionContext {
         SessionContext {
             account: self.account.parse().unwrap(),
             endpoints: self.endpoints.clone(),
+            http: self.http.clone(),
             mailroom: Arc::new(self.memory.clone()),
             credentials: Arc::new(Broker),
             limits: self.limits.clone(),

@@ -12,11 +12,8 @@ use super::fake::{SECRET, Setting};
 pub(super) async fn memory_has_no_secret(behaviour: Behaviour) {
     let friendly = Scripted::start(|line| serve(line, |tag, _| format!("{tag} OK signed in\r\n")));
     let spiteful = Scripted::start(|line| serve(line, |tag, heard| format!("{tag} NO [AUTHENTICATIONFAILED] you said {heard}\r\n")));
-    let setting = Setting::new(behaviour).with_server("receive", Protocol::Imap, friendly.port).with_server(
-        "refused",
-        Protocol::Imap,
-        spiteful.port,
-    );
+    let setting =
+        Setting::new(behaviour).with_server("receive", Protocol::Imap, friendly.port).with_server("refused", Protocol::Imap, spiteful.port);
     setting.sync().await.unwrap();
     let secret = Secret::new(SECRET);
     for server in [&friendly, &spiteful] {
