@@ -89,8 +89,13 @@ pub(crate) fn selection(names: &[String]) -> Vec<&str> {
 pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root()?);
-    // Set for this package, and wrong for every other.
-    command.env_remove("CARGO_MANIFEST_DIR");
+    // Cargo set these for this package. Build scripts that watch them (that of ring does) would run again each time a person calls
+    // cargo without xtask, and most of the host with them.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
 
