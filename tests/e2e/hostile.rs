@@ -123,9 +123,8 @@ fn a_literal_that_is_shorter_than_what_comes() {
         line.write(text.as_bytes());
         Trick::Answered
     });
-    let postrider = home_for(&server);
-    let outcome = postrider.run(&["receive", ACCOUNT]);
-    assert_eq!(outcome.code, Some(17), "{}", outcome.stderr);
+    // The rest of it is taken for a response that cannot be read; the message is had again by the next pass.
+    fails_then_recovers(&server, &mailbox, &[0, 17]);
 }
 
 #[test]

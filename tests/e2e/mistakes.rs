@@ -48,7 +48,7 @@ fn a_port_of_another_protocol() {
     });
     let postrider = Postrider::new();
     add_account_with(&postrider, ACCOUNT, server.port, "none", &[]).succeeded();
-    receiving_fails("another_protocol", 17, &postrider);
+    receiving_fails("another_protocol", 19, &postrider);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn starttls_where_the_server_speaks_tls() {
     let ca = dovecot.ca_file();
     let options = ["--ca", ca.to_str().unwrap(), "--connect-timeout-ms", "1500", "--read-timeout-ms", "1500"];
     add_account_with(&postrider, ACCOUNT, dovecot.imaps, "starttls", &options).succeeded();
-    receiving_fails("starttls_on_a_tls_port", 19, &postrider);
+    receiving_fails("starttls_on_a_tls_port", 12, &postrider);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn starttls_where_the_server_has_none() {
     let dovecot = Setup::default().without_tls().start();
     let postrider = Postrider::new();
     add_account(&postrider, ACCOUNT, &dovecot, dovecot.imap, "starttls").succeeded();
-    receiving_fails("no_starttls", 18, &postrider);
+    receiving_fails("no_starttls", 13, &postrider);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn no_security_where_the_server_speaks_tls() {
     let postrider = Postrider::new();
     add_account_with(&postrider, ACCOUNT, dovecot.imaps, "none", &["--connect-timeout-ms", "1500", "--read-timeout-ms", "1500"])
         .succeeded();
-    receiving_fails("clear_on_a_tls_port", 19, &postrider);
+    receiving_fails("clear_on_a_tls_port", 12, &postrider);
 }
 
 #[test]
@@ -116,13 +116,8 @@ fn the_authority_of_another_server() {
 fn an_authority_file_that_is_not_there() {
     let dovecot = Dovecot::start();
     let postrider = Postrider::new();
-    let added = add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &["--ca", "/nowhere/ca.pem"]);
-    if added.code == Some(0) {
-        receiving_fails("no_authority_file", 19, &postrider);
-    } else {
-        assert!(matches!(added.code, Some(2 | 3 | 19)), "{}", added.stderr);
-        assert_words("no_authority_file_at_add", &postrider, &added);
-    }
+    add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &["--ca", "/nowhere/ca.pem"]).succeeded();
+    receiving_fails("no_authority_file", 19, &postrider);
 }
 
 #[test]
@@ -202,7 +197,8 @@ fn errors_are_json_where_json_is_asked_for() {
     let postrider = Postrider::new();
     let outcome = postrider.run(&["account", "show", "desc", "--json"]);
     assert_eq!(outcome.code, Some(3));
-    let fault: serde_json::Value = serde_json::from_str(&outcome.stderr).unwrap();
+    // A home that was made a moment ago says so in its log.
+    let fault: serde_json::Value = serde_json::from_str(outcome.stderr.lines().last().unwrap()).unwrap();
     assert_eq!(fault["kind"], "not-found", "{fault}");
     assert!(outcome.stdout.is_empty());
 }

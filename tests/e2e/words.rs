@@ -13,13 +13,18 @@ fn settings(postrider: &Postrider) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     let beside = postrider.beside("");
     settings.add_filter(&escape(beside.to_str().unwrap().trim_end_matches('/')), "[FOLDER]");
+    let build = postrider.binary().parent().unwrap().to_str().unwrap();
+    settings.add_filter(&escape(build), "[BUILD]");
+    settings.add_filter(r"\S+/lib/postrider/connectors", "[LIB]");
     settings.add_filter(r"/\S*/dovecot-[A-Za-z0-9]+", "[DOVECOT]");
     settings.add_filter(r"\b(localhost|127\.0\.0\.1|\[?::1\]?):\d{4,5}\b", "$1:[PORT]");
     settings.add_filter(r"\bport \d{4,5}\b", "port [PORT]");
     settings.add_filter(r" *\b\d+(\.\d+)? (ms|s)\b", " [TIME]");
-    settings.add_filter(r"\b\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?Z?)?", "[DATE]");
+    settings.add_filter(r"\b\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?", "[DATE]");
     settings.add_filter(r"\b([0-9a-fA-F]{2}:?){32}\b", "[FINGERPRINT]");
-    settings.add_filter(r"\bprocess \d+\b", "process [PID]");
+    settings.add_filter(r"\bpid \d+\b", "pid [PID]");
+    // As wide as the time below it.
+    settings.add_filter(r"\bTIME +RESULT\b", "TIME  RESULT");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings

@@ -76,6 +76,12 @@ impl Postrider {
         self.folder.path().join("home")
     }
 
+    /// The program that is run.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// A path beside the home, for what a test makes there.
     #[must_use]
     pub fn beside(&self, name: &str) -> PathBuf {
