@@ -3,7 +3,7 @@
 //! | floor | modules | knows |
 //! |---|---|---|
 //! | grammar | [`command`], [`response`], [`uid_set`], [`mailbox_name`] | octets and values |
-//! | conversation | [`session`], [`list`], [`sync`], [`watch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
+//! | conversation | [`session`], [`list`], [`sync`], [`watch`], [`mutate`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
 //! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose:
@@ -17,6 +17,7 @@ pub mod leave;
 pub mod limits;
 pub mod list;
 pub mod mailbox_name;
+pub mod mutate;
 pub mod refusal;
 pub mod response;
 pub mod session;

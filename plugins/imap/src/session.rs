@@ -176,12 +176,31 @@ impl Session {
         self.outstanding.is_empty() && !matches!(error.kind, Failure::Unreachable | Failure::Malformed | Failure::Cancelled)
     }
 
+    /// Whether messages can be moved without touching others (RFC 6851, RFC 4315).
+    #[must_use]
+    pub fn can_move(&self) -> bool {
+        self.has_rev2("MOVE") || self.can_delete()
+    }
+
+    /// Whether messages can be deleted without touching others (RFC 4315).
+    #[must_use]
+    pub fn can_delete(&self) -> bool {
+        self.has_rev2("UIDPLUS")
+    }
+
     /// What this server can do, in the contract's words.
     #[must_use]
     pub fn abilities(&self) -> Vec<String> {
         let mut abilities = Vec::new();
         if self.has_rev2("IDLE") {
             abilities.push("push".to_owned());
+        }
+        abilities.push("keywords".to_owned());
+        if self.can_move() {
+            abilities.push("move".to_owned());
+        }
+        if self.can_delete() {
+            abilities.push("delete".to_owned());
         }
         if self.has("OBJECTID") {
             abilities.push("threads".to_owned());

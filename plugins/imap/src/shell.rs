@@ -17,6 +17,7 @@ use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Out
 use crate::leave::Leave;
 use crate::limits::Limits;
 use crate::list::List;
+use crate::mutate::{Mutate, What};
 use crate::session::Session;
 use crate::sync::Sync;
 use crate::watch::{Watch, Watched};
@@ -70,6 +71,18 @@ impl Line {
     }
 }
 
+impl Line {
+    async fn mutate(&self, folder: Option<String>, ids: Vec<String>, what: What) -> Result<Vec<Outcome>, Error> {
+        let folder = folder.ok_or_else(no_folder)?;
+        let mut held = self.turn.take().await;
+        self.run(&mut held, pending(), async |session, around| machine(Mutate::new(session, &folder, ids, what), around).await).await
+    }
+}
+
+fn no_folder() -> Error {
+    Error::new(Failure::Unsupported, "this account is received folder by folder")
+}
+
 /// Run a machine that ends by itself.
 async fn machine<M: Machine>(machine: Result<M, Error>, around: Surroundings<'_>) -> Result<M::Output, Error> {
     pump::run(&mut machine?, around).await
@@ -103,7 +116,7 @@ impl GuestSession for Line {
     }
 
     async fn sync(&self, folder: Option<String>, cursor: Option<Vec<u8>>) -> Result<(), Error> {
-        let folder = folder.ok_or_else(|| Error::new(Failure::Unsupported, "this account is received folder by folder"))?;
+        let folder = folder.ok_or_else(no_folder)?;
         let mut held = self.turn.take().await;
         self.run(&mut held, pending(), async |session, around| machine(Sync::new(session, &folder, cursor.as_deref()), around).await).await
     }
@@ -129,16 +142,22 @@ impl GuestSession for Line {
         }
     }
 
-    async fn set_keywords(&self, _: Option<String>, _: Vec<String>, _: Vec<String>, _: Vec<String>) -> Result<Vec<Outcome>, Error> {
-        Err(unsupported("set keywords"))
+    async fn set_keywords(
+        &self,
+        folder: Option<String>,
+        ids: Vec<String>,
+        add: Vec<String>,
+        remove: Vec<String>,
+    ) -> Result<Vec<Outcome>, Error> {
+        self.mutate(folder, ids, What::Keywords { add, remove }).await
     }
 
-    async fn move_(&self, _: Option<String>, _: Vec<String>, _: String) -> Result<Vec<Outcome>, Error> {
-        Err(unsupported("move messages"))
+    async fn move_(&self, folder: Option<String>, ids: Vec<String>, target: String) -> Result<Vec<Outcome>, Error> {
+        self.mutate(folder, ids, What::Move(target)).await
     }
 
-    async fn delete(&self, _: Option<String>, _: Vec<String>) -> Result<Vec<Outcome>, Error> {
-        Err(unsupported("delete messages"))
+    async fn delete(&self, folder: Option<String>, ids: Vec<String>) -> Result<Vec<Outcome>, Error> {
+        self.mutate(folder, ids, What::Delete).await
     }
 
     async fn append(&self, _: String, _: Item, _: StreamReader<u8>) -> Result<Option<String>, Error> {

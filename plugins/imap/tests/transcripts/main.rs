@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 mod list;
+mod mutate;
 mod odd;
 mod sync;
 mod watch;
