@@ -368,3 +368,49 @@ fn naming(mut fault: Fault, account: &AccountName) -> Fault {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::message::Scope;
+    use crate::model::sink::LineEndings;
+
+    #[test]
+    fn flattened_documents_come_back() {
+        let target = Target::Maildir { directory: "/mail".into(), line_endings: LineEndings::Crlf };
+        let sink = SinkView { name: "files".parse().unwrap(), is_for_all: true, accounts: Vec::new(), target, created: Timestamp(1) };
+        let scope = Scope { folder: Some("INBOX".to_owned()), generation: "7".to_owned() };
+        let message = |content| MessageView {
+            id: "a".repeat(26).parse().unwrap(),
+            account: "help".parse().unwrap(),
+            sequence: 1,
+            stored: Timestamp(2),
+            received: None,
+            date: Some(Timestamp(3)),
+            subject: Some("ä".to_owned()),
+            from: vec!["a@example.com".to_owned()],
+            to: Vec::new(),
+            message_id: None,
+            thread: None,
+            content,
+            locations: vec![Location { scope: scope.clone(), id: "9".to_owned(), folders: Vec::new(), keywords: Vec::new() }],
+        };
+        for (reply, part) in [
+            (Reply::Sinks(vec![sink]), r#""maildir":{"directory":"/mail","line_endings":"crlf"}"#),
+            (Reply::Message(Box::new(message(Content::Whole { size: 5 }))), r#""content":"whole","size":5"#),
+            (Reply::Message(Box::new(message(Content::SetAside { reason: "x".to_owned() }))), r#""content":"set-aside","reason":"x""#),
+        ] {
+            let json = serde_json::to_string(&reply).unwrap();
+            assert!(json.contains(part), "{json}");
+            assert_eq!(serde_json::from_str::<Reply>(&json).unwrap(), reply);
+        }
+    }
+
+    #[test]
+    fn remedies_name_the_account() {
+        let fault =
+            Fault::new(crate::fault::Kind::Unauthenticated, "sign in").with_remedy("`postrider account edit NAME --password-stdin`");
+        let fault = naming(fault, &"help".parse().unwrap());
+        assert_eq!(fault.remedy.as_deref(), Some("`postrider account edit help --password-stdin`"));
+    }
+}
