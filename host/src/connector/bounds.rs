@@ -27,11 +27,6 @@ impl Bounds {
     pub(super) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
-
-    /// Octets of linear memory in use.
-    pub(super) const fn memory_used(&self) -> usize {
-        self.memory_used
-    }
 }
 
 impl ResourceLimiter for Bounds {

@@ -16,6 +16,7 @@ macro_rules! contained {
         $(
             #[test]
             fn $name() {
+                assert_eq!(Behaviour::named(Behaviour::$behaviour.name()), Some(Behaviour::$behaviour));
                 run(behaviours::$name(Behaviour::$behaviour));
             }
         )*

@@ -5,22 +5,20 @@ macro_rules! behaviours {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// What the component does when it is asked to synchronise (or to open, list or send, where it says so).
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Behaviour {
+        pub(crate) enum Behaviour {
             $($(#[doc = $doc])* $variant,)*
         }
 
         impl Behaviour {
             /// As written in the settings.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
             /// The behaviour of this name.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
+            pub(crate) fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)*
                     _ => None,

@@ -16,6 +16,7 @@ use crate::limits::{READ_OCTETS, WRITE_OCTETS};
 use crate::net::{self, Line};
 
 /// One line to one server, as a component holds it. Closed when the last use of it ends.
+#[expect(unreachable_pub, reason = "the generated bindings hand it on with `pub use`")]
 pub struct Connection {
     line: Arc<Line>,
     _permit: OwnedSemaphorePermit,
