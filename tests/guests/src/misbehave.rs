@@ -97,7 +97,7 @@ pub(crate) async fn sync(plan: &Plan, folder: Option<String>) -> Result<(), Erro
         }
         Behaviour::Trap => core::arch::wasm32::unreachable(),
         #[expect(clippy::panic, reason = "it is what this behaviour is")]
-        Behaviour::Panic => panic!("as I was told"),
+        Behaviour::Panic => panic!("as I was told: {}", plan.behaviour.name()),
         #[expect(clippy::disallowed_methods, reason = "it is what this behaviour is")]
         Behaviour::Exit => std::process::exit(7),
         Behaviour::FloodLog => {

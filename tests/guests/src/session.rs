@@ -31,7 +31,6 @@ pub(crate) fn error(kind: Failure, message: &str) -> Error {
 impl Session {
     async fn opened(settings: &str) -> Result<Self, Error> {
         let plan = Plan::read(settings).ok_or_else(|| error(Failure::Misconfigured, "no such behaviour"))?;
-        runtime::log(runtime::Level::Debug, plan.behaviour.name());
         if plan.behaviour == Behaviour::HangInOpen {
             runtime::sleep(u64::MAX).await;
         }
