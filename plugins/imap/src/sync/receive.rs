@@ -51,6 +51,8 @@ pub(super) struct Receive {
     again: VecDeque<(u32, Attempt)>,
     commands: VecDeque<Fetching>,
     body: Option<Streaming>,
+    /// A body is over and the response around it is not: only its end shows that the octets were counted right.
+    ended: Option<(Token, u64)>,
     /// The response whose body was streamed has not ended yet.
     in_tail: Option<Tail>,
     answers: BTreeMap<Token, Awaited>,
@@ -120,6 +122,8 @@ struct Tail {
 #[derive(Debug)]
 enum Awaited {
     Delivery { arrival: Arrival, uid: u32, octets: u64 },
+    /// The response broke after the body: the host keeps nothing of it.
+    Broken { arrival: Arrival, uid: u32, attempt: Attempt },
     SetAside { uid: u32 },
     Change,
 }
@@ -135,6 +139,7 @@ impl Receive {
             again: VecDeque::new(),
             commands: VecDeque::new(),
             body: None,
+            ended: None,
             in_tail: None,
             answers: BTreeMap::new(),
             checkpoint: None,
@@ -205,18 +210,22 @@ impl Receive {
                 }
             }
             Event::BodyEnd => {
-                if let Some(Streaming { token: Some(token), octets }) = self.body.take() {
-                    actions.put(Action::Finish(token, Ok(octets)));
-                }
+                self.ended = self.body.take().and_then(|body| Some((body.token?, body.octets)));
             }
             Event::Untagged(Response::Fetch(_, fetch)) => match self.in_tail.take() {
-                Some(tail) => self.end(&tail, &fetch, place, actions),
+                Some(tail) => {
+                    if let Some((token, octets)) = self.ended.take() {
+                        actions.put(Action::Finish(token, Ok(octets)));
+                    }
+                    self.end(&tail, &fetch, place, actions);
+                }
                 None => self.whole(*fetch, place, actions),
             },
             // What cannot be read is missing when its command ends, and is asked for again by itself.
             Event::Untagged(_) => {}
             Event::Lost(shown) => {
                 self.in_tail = None;
+                self.give_up_body(actions);
                 actions.put(Action::Log(Level::Warn, format!("a response in {} cannot be read: {shown}", place.folder)));
             }
             Event::Reply(tag, status) => self.reply(tag, &status, place, actions)?,
@@ -255,6 +264,16 @@ impl Receive {
             Some(Awaited::SetAside { uid }) => {
                 done(answer)?;
                 self.finish(uid, 0, place, actions);
+                Ok(())
+            }
+            Some(Awaited::Broken { uid, attempt: Attempt::Batch, .. }) => {
+                self.set(uid, Taking::Waiting);
+                self.again.push_back((uid, Attempt::Alone));
+                Ok(())
+            }
+            Some(Awaited::Broken { arrival, uid, .. }) => {
+                let reason = Error::new(Failure::Malformed, "the server counts the message's octets wrong");
+                self.set_aside(uid, arrival, reason, place, actions);
                 Ok(())
             }
             Some(Awaited::Delivery { arrival, uid, octets }) => {
@@ -372,7 +391,7 @@ impl Receive {
         let Some(at) = self.commands.iter().position(|command| command.tag == tag) else { return Ok(()) };
         let Some(command) = self.commands.remove(at) else { return Ok(()) };
         let refusal = (status.condition != Condition::Ok).then(|| refusal::error(status));
-        let missing: Vec<u32> = command.uids.iter().filter(|&uid| self.is_waiting(uid)).collect();
+        let missing: Vec<u32> = command.uids.iter().filter(|&uid| self.is_waiting(uid) && !self.is_asked_again(uid)).collect();
         for uid in missing {
             match (command.attempt, &refusal) {
                 (Attempt::Batch, Some(error)) | (Attempt::Alone, Some(error)) | (Attempt::Probe, Some(error))
@@ -434,10 +453,25 @@ impl Receive {
         Cursor { next, modseq, exists: self.base + self.found.count_below(next), flags: 0, ..self.template.clone() }
     }
 
+    /// The response broke after its body, so its literal may have been shorter or longer than the message: it is asked for again alone,
+    /// and set aside when that breaks too.
+    fn give_up_body(&mut self, actions: &mut Actions) {
+        let Some((token, _)) = self.ended.take() else { return };
+        actions.put(Action::Finish(token, Err(Error::new(Failure::Malformed, "the response around the message cannot be read"))));
+        let attempt = self.commands.front().map_or(Attempt::Batch, |command| command.attempt);
+        if let Some(Awaited::Delivery { arrival, uid, .. }) = self.answers.remove(&token) {
+            self.answers.insert(token, Awaited::Broken { arrival, uid, attempt });
+        }
+    }
+
     /// The UID that the oldest command asks for, where that is one only.
     fn only_uid(&self) -> Option<u32> {
         let command = self.commands.front()?;
         if command.uids.count() == 1 { command.uids.first() } else { None }
+    }
+
+    fn is_asked_again(&self, uid: u32) -> bool {
+        self.again.iter().any(|(again, _)| *again == uid) || self.commands.iter().any(|command| command.uids.contains(uid))
     }
 
     fn is_waiting(&self, uid: u32) -> bool {

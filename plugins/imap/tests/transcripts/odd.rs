@@ -100,6 +100,7 @@ fn a_host_that_is_full_ends_the_pass() {
         + r#"
         S: * 1 FETCH (UID 1 FLAGS () BODY[] {2}
         S< hi
+        S: )
         "#;
     let mut before = World::default();
     before.refused.insert("1".into(), Error::new(Failure::RefusedByHost, "the disk is full"));
@@ -110,6 +111,35 @@ fn a_host_that_is_full_ends_the_pass() {
     });
     assert_eq!(error, "message 1 in INBOX: the disk is full");
     assert!(world.checkpoints.is_empty());
+}
+
+#[test]
+fn a_literal_that_is_counted_wrong_is_not_believed() {
+    let text = opening(2, "1:2")
+        + r#"
+        # Both are longer than their literals say: the first comes right when it is asked for alone, the second never does.
+        S: * 1 FETCH (UID 1 FLAGS () BODY[] {2}
+        S< whole
+        S: )
+        S: * 2 FETCH (UID 2 FLAGS () BODY[] {2}
+        S< other
+        S: )
+        S: A3 OK Fetch completed.
+        C: A4 UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        C: A5 UID FETCH 2 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 1 FETCH (UID 1 FLAGS () BODY[] {5}
+        S< whole
+        S: )
+        S: A4 OK Fetch completed.
+        S: * 2 FETCH (UID 2 FLAGS () BODY[] {2}
+        S< other
+        S: )
+        S: A5 OK Fetch completed.
+        "#;
+    let world = sync_inbox(DOVECOT, &text, &World::default());
+    assert_eq!(world.octets("INBOX", "7", "1"), Some(&b"whole"[..]));
+    assert_eq!(world.octets("INBOX", "7", "2"), None, "set aside");
+    assert_eq!(world.ids("INBOX", "7"), ["1", "2"]);
 }
 
 #[test]
