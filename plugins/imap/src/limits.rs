@@ -13,10 +13,13 @@ pub struct Limits {
     pub list_items: usize,
     /// Mailboxes of one account.
     pub mailboxes: usize,
+    /// Responses between two answers to commands: a server that talks without end is not listened to for ever. The flags of a
+    /// mailbox come as one response a message.
+    pub responses: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_octets: 4 << 20, literal_octets: 64 << 10, nesting: 100, list_items: 500_000, mailboxes: 20_000 }
+        Self { line_octets: 4 << 20, literal_octets: 64 << 10, nesting: 100, list_items: 500_000, mailboxes: 20_000, responses: 2_000_000 }
     }
 }

@@ -29,6 +29,8 @@ pub struct Session {
     framer: Framer,
     tags: u32,
     outstanding: VecDeque<(Tag, String)>,
+    /// Responses since the last answer to a command.
+    unanswered: u32,
     /// The server may say goodbye now.
     leaving: bool,
 }
@@ -94,6 +96,7 @@ impl Session {
             framer: Framer::new(limits),
             tags: 0,
             outstanding: VecDeque::new(),
+            unanswered: 0,
             leaving: false,
         };
         session.offers(capabilities);
@@ -148,9 +151,16 @@ impl Session {
     /// The next event; none until more octets come.
     ///
     /// # Errors
-    /// The server said BYE (`unreachable`), or answers something that was not asked (`malformed`).
+    /// The server said BYE (`unreachable`), answers something that was not asked, or talks without end (`malformed`).
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         let Some(frame) = self.framer.next_frame() else { return Ok(None) };
+        if !matches!(frame, Frame::Piece(_) | Frame::BodyEnd) {
+            self.unanswered += 1;
+            if self.unanswered > self.limits.responses {
+                let words = format!("the server sent {} responses and no answer", self.limits.responses);
+                return Err(self.place(Error::new(Failure::Malformed, words)));
+            }
+        }
         Ok(Some(match frame {
             Frame::Response(text) => match Response::parse(&text, &self.limits) {
                 Response::Tagged(tag, status) => self.reply(&tag, status)?,
@@ -229,6 +239,7 @@ impl Session {
         let Some((tag, label)) = at.and_then(|at| self.outstanding.remove(at)) else {
             return Err(self.place(Error::new(Failure::Malformed, format!("the server answers `{tag}`, which was not asked"))));
         };
+        self.unanswered = 0;
         if let Some(crate::response::code::Code::Capability(capabilities)) = &status.code {
             self.offers(&capabilities.clone());
         }
@@ -282,5 +293,25 @@ impl Session {
             .map(|word| word.to_ascii_uppercase())
             .filter(|word| !ignored.iter().any(|other| other.eq_ignore_ascii_case(word)))
             .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_talks_without_end_is_not_listened_to() {
+        let limits = Limits { responses: 3, ..Limits::default() };
+        let mut session = Session::new(&[], Settings::default(), limits);
+        let mut actions = Actions::default();
+        for _ in 0..2 {
+            session.send(&crate::command::word("NOOP"), &mut actions);
+        }
+        session.feed(b"* 1 EXISTS\r\n* 2 EXISTS\r\nA1 OK done\r\n* 3 EXISTS\r\n* 4 EXISTS\r\n* 5 EXISTS\r\n* 6 EXISTS\r\n".to_vec());
+        for _ in 0..6 {
+            assert!(session.next_event().unwrap().is_some());
+        }
+        assert_eq!(session.next_event().unwrap_err().kind, Failure::Malformed);
     }
 }
