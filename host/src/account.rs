@@ -167,7 +167,8 @@ pub const fn default_port(protocol: Protocol, security: Security) -> Option<u16>
 fn check_server(server: &str) -> Result<String, Fault> {
     let bare = server.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(server);
     let is_address = bare.parse::<std::net::IpAddr>().is_ok();
-    let is_name = !bare.is_empty() && bare.len() <= 253 && !bare.contains(|c: char| c.is_whitespace() || c.is_control() || "/:@".contains(c));
+    let is_name =
+        !bare.is_empty() && bare.len() <= 253 && !bare.contains(|c: char| c.is_whitespace() || c.is_control() || "/:@".contains(c));
     if is_address || is_name {
         return Ok(bare.to_owned());
     }

@@ -131,7 +131,13 @@ impl Kind {
     pub const fn is_retried(self) -> bool {
         matches!(
             self,
-            Self::Unreachable | Self::Throttled | Self::Transient | Self::Malformed | Self::StaleCursor | Self::ConnectorFailed | Self::Storage
+            Self::Unreachable
+                | Self::Throttled
+                | Self::Transient
+                | Self::Malformed
+                | Self::StaleCursor
+                | Self::ConnectorFailed
+                | Self::Storage
         )
     }
 }

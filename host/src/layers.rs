@@ -37,7 +37,8 @@ fn sockets_sled_and_wasmtime_have_one_owner_each() {
         let relative = file.strip_prefix(Path::new(ROOT).join("src")).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&file).unwrap();
         // In two halves, so that this file does not name them.
-        for (name, owner) in [(concat!("Tcp", "Stream"), "net"), (concat!("sled", "::"), "store"), (concat!("wasmtime", "::"), "connector")] {
+        for (name, owner) in [(concat!("Tcp", "Stream"), "net"), (concat!("sled", "::"), "store"), (concat!("wasmtime", "::"), "connector")]
+        {
             let in_code = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| line.contains(name));
             if in_code && !relative.starts_with(owner) {
                 broken.push(format!("{relative} names `{name}`, which belongs to `{owner}`"));

@@ -59,12 +59,11 @@ impl Secret {
             spellings.push(Zeroizing::new(percent));
         }
         for encoding in [&BASE64_NOPAD, &BASE64URL_NOPAD] {
-            for alignment in 0..3 {
+            // Digits that mix in a neighbour's bits are left out at both ends.
+            for (alignment, first) in [(0, 0), (1, 2), (2, 3)] {
                 let mut shifted = Zeroizing::new(vec![0; alignment]);
                 shifted.extend_from_slice(&self.0);
-                // Digits that mix in a neighbour's bits are left out at both ends.
                 let whole = shifted.len() / 3 * 4;
-                let first = [0, 2, 3][alignment];
                 let encoded = Zeroizing::new(encoding.encode(&shifted));
                 if let Some(middle) = encoded.get(first..whole).filter(|middle| middle.len() >= 5) {
                     spellings.push(Zeroizing::new(middle.to_owned()));

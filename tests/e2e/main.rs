@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what panics here fails a test, which is what it is for")]
 
+#![expect(clippy::expect_used, reason = "a test that fails says why")]
+
 mod account;
 mod cli;
 mod daemon;

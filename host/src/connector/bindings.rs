@@ -1,7 +1,6 @@
 //! The contract as Rust, generated from `wit/`; nothing else stands here.
 
 mod generated {
-    #![expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code mutes lints in its own way")]
 
     wasmtime::component::bindgen!({
         path: "../wit",

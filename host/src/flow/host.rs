@@ -130,7 +130,12 @@ impl Host {
     ///
     /// # Errors
     /// An unapproved or broken connector, and everything that can go wrong on the way to the server.
-    pub async fn receiving_session(&self, account: &Account, watcher: &Arc<dyn Watcher>, tally: &Arc<Tally>) -> Result<ReceivingSession, Fault> {
+    pub async fn receiving_session(
+        &self,
+        account: &Account,
+        watcher: &Arc<dyn Watcher>,
+        tally: &Arc<Tally>,
+    ) -> Result<ReceivingSession, Fault> {
         let role = receiving_role(account)?;
         let prepared = self.prepare(&role.connector).await?;
         let intake = self.store.intake(account.id);
@@ -153,7 +158,8 @@ impl Host {
         let approvals = self.approvals().await?;
         let registry = Arc::clone(&self.registry);
         let wanted = id.clone();
-        let component = tokio::task::spawn_blocking(move || registry.find(&wanted, &approvals)).await.map_err(lost_thread)??;
+        let component =
+            tokio::task::spawn_blocking(move || registry.find(&wanted, &approvals)).await.map_err(|error| lost_thread(&error))??;
         let engine = self.engine().await?;
         // Held while compiling, so that many accounts of one connector compile it once.
         let mut prepared = self.prepared.lock().await;
@@ -169,7 +175,7 @@ impl Host {
         self.engine
             .get_or_try_init(|| async {
                 let cache = CacheFolder { dir: self.cache.clone(), key: self.cache_key().await? };
-                tokio::task::spawn_blocking(move || Engine::new(&cache)).await.map_err(lost_thread)?
+                tokio::task::spawn_blocking(move || Engine::new(&cache)).await.map_err(|error| lost_thread(&error))?
             })
             .await
     }
@@ -213,11 +219,12 @@ pub fn no_such_account(name: &AccountName, all: &[Account]) -> Fault {
 }
 
 fn parse_document<T: serde::de::DeserializeOwned>(collection: &str, octets: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(octets).map_err(|error| Fault::new(Kind::Damaged, format!("read a record of the collection `{collection}`")).because(&error))
+    serde_json::from_slice(octets)
+        .map_err(|error| Fault::new(Kind::Damaged, format!("read a record of the collection `{collection}`")).because(&error))
 }
 
-fn lost_thread(error: tokio::task::JoinError) -> Fault {
-    Fault::new(Kind::Bug, "prepare a connector").because(&error)
+fn lost_thread(error: &tokio::task::JoinError) -> Fault {
+    Fault::new(Kind::Bug, "prepare a connector").because(error)
 }
 
 /// Passes on what `net` finds on its way.

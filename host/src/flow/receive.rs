@@ -157,10 +157,13 @@ fn find_folder(account: &Account, folders: &[Folder], name: &str) -> Result<Stri
     let by_id = folders.iter().find(|folder| folder.id == *name);
     // INBOX is the one name that is the same in any case (RFC 9051 section 5.1).
     let found = by_id.or_else(|| {
-        folders.iter().find(|folder| folder.path.join("/") == *name || (name.eq_ignore_ascii_case("inbox") && folder.role.as_deref() == Some("inbox")))
+        folders.iter().find(|folder| {
+            folder.path.join("/") == *name || (name.eq_ignore_ascii_case("inbox") && folder.role.as_deref() == Some("inbox"))
+        })
     });
     let refused = |why: String| {
-        let listed: Vec<_> = folders.iter().filter(|folder| folder.selectable).take(20).map(|folder| format!("`{}`", folder.path.join("/"))).collect();
+        let listed: Vec<_> =
+            folders.iter().filter(|folder| folder.selectable).take(20).map(|folder| format!("`{}`", folder.path.join("/"))).collect();
         Fault::new(Kind::Misconfigured, format!("receive the folder `{name}` of the account `{}`", account.name))
             .because_words(why)
             .with_remedy(format!("name one of {}", listed.join(", ")))

@@ -137,7 +137,13 @@ async fn keep(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop: 
 }
 
 /// One session from its opening to its end; `Ok` only when stopped.
-async fn serve(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), Fault> {
+async fn serve(
+    host: &Host,
+    account: &Account,
+    watcher: &Arc<dyn Watcher>,
+    stop: &CancellationToken,
+    backoff: &mut Backoff,
+) -> Result<(), Fault> {
     host.standings.set(account.id, Standing::Connecting);
     let tally = Arc::new(Tally::default());
     let opening = host.receiving_session(account, watcher, &tally);

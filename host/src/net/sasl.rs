@@ -26,7 +26,7 @@ impl Mechanism {
 
     /// The strongest one among `offered`, compared without regard to case.
     #[must_use]
-    pub fn strongest<'a>(offered: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
+    pub fn strongest<'a>(offered: &(impl Iterator<Item = &'a str> + Clone)) -> Option<Self> {
         Self::ALL.into_iter().find(|mechanism| offered.clone().any(|name| name.eq_ignore_ascii_case(mechanism.name())))
     }
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_strongest_that_is_offered() {
-        assert_eq!(Mechanism::strongest(["XOAUTH2", "plain"].into_iter()), Some(Mechanism::Plain));
-        assert_eq!(Mechanism::strongest(["XOAUTH2"].into_iter()), None);
+        assert_eq!(Mechanism::strongest(&["XOAUTH2", "plain"].into_iter()), Some(Mechanism::Plain));
+        assert_eq!(Mechanism::strongest(&["XOAUTH2"].into_iter()), None);
     }
 }

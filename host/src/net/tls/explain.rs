@@ -76,7 +76,7 @@ fn certificate(problem: &CertificateError, peer: Peer<'_>, presented: Option<&Ce
     let pin = presented.map_or_else(String::new, |presented| {
         format!("if you have compared the fingerprint with the server's operator: `--pin {}`", presented.fingerprint)
     });
-    let names = presented.and_then(|presented| presented.facts.as_ref()).map_or_else(String::new, |facts| facts.listed_names());
+    let names = presented.and_then(|presented| presented.facts.as_ref()).map_or_else(String::new, super::certificate::Facts::listed_names);
     let self_issued = presented.and_then(|presented| presented.facts.as_ref()).is_some_and(|facts| facts.self_issued);
     let (what, remedy) = match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => (

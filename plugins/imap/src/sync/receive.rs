@@ -121,10 +121,20 @@ struct Tail {
 
 #[derive(Debug)]
 enum Awaited {
-    Delivery { arrival: Arrival, uid: u32, octets: u64 },
+    Delivery {
+        arrival: Arrival,
+        uid: u32,
+        octets: u64,
+    },
     /// The response broke after the body: the host keeps nothing of it.
-    Broken { arrival: Arrival, uid: u32, attempt: Attempt },
-    SetAside { uid: u32 },
+    Broken {
+        arrival: Arrival,
+        uid: u32,
+        attempt: Attempt,
+    },
+    SetAside {
+        uid: u32,
+    },
     Change,
 }
 

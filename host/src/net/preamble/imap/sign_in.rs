@@ -25,7 +25,7 @@ pub(super) fn choose(
     secured: bool,
 ) -> Result<(Zeroizing<Vec<u8>>, Command), Problem> {
     let mechanisms = capabilities.iter().filter_map(|word| word.split_once('=')).filter(|(key, _)| key.eq_ignore_ascii_case("AUTH"));
-    if let Some(mechanism) = Mechanism::strongest(mechanisms.clone().map(|(_, name)| name)) {
+    if let Some(mechanism) = Mechanism::strongest(&mechanisms.clone().map(|(_, name)| name)) {
         let initial = has(capabilities, "SASL-IR") || has(capabilities, "IMAP4rev2");
         return authenticate(tag, mechanism, initial, identity).ok_or(Problem::UnspeakableSecret);
     }
