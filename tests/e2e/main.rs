@@ -1,8 +1,12 @@
 //! The built binary from outside: one module a promise.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what panics here fails a test, which is what it is for")]
-
-#![expect(clippy::expect_used, reason = "a test that fails says why")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what panics here fails a test, which is what it is for"
+)]
 
 mod account;
 mod cli;
