@@ -11,9 +11,10 @@ use super::event::{Event, Watcher};
 use super::mailroom::{AccountMailroom, Tally};
 use super::standing::{LastPass, Standings};
 use crate::account::RECEIVE;
-use crate::connector::approval::Approval;
+use crate::connector::approval::{Approval, Wishes};
+use crate::connector::manifest::Manifest;
 use crate::connector::registry::Registry;
-use crate::connector::{CacheFolder, Engine, Prepared, ReceivingSession, SessionContext};
+use crate::connector::{CacheFolder, Engine, HttpAccess, Prepared, ReceivingSession, SessionContext};
 use crate::fault::{Fault, Kind};
 use crate::model::account::{Account, Role};
 use crate::model::name::{AccountId, AccountName, ConnectorId};
@@ -137,24 +138,24 @@ impl Host {
         tally: &Arc<Tally>,
     ) -> Result<ReceivingSession, Fault> {
         let role = receiving_role(account)?;
-        let prepared = self.prepare(&role.connector).await?;
+        let (prepared, manifest) = self.prepare(&role.connector).await?;
+        let limits = role.limits.apply();
         let intake = self.store.intake(account.id);
         let context = SessionContext {
             account: account.name.clone(),
             endpoints: vec![(RECEIVE.to_owned(), role.endpoint.clone())],
-            // The connectors that there are speak over lines; requests come with the credentials of OAuth.
-            http: None,
+            http: HttpAccess::granted(&Wishes::of(&manifest), &role.endpoint, &[], &limits)?,
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
-            limits: role.limits.apply(),
+            limits,
             settings: role.settings.clone(),
             observer: Arc::new(StageWatcher { account: account.name.clone(), watcher: Arc::clone(watcher) }),
         };
         prepared.receive(context).await
     }
 
-    /// A connector ready to be instantiated: found, approved, compiled.
-    async fn prepare(&self, id: &ConnectorId) -> Result<Prepared, Fault> {
+    /// A connector ready to be instantiated: found, approved, compiled; and what was approved.
+    async fn prepare(&self, id: &ConnectorId) -> Result<(Prepared, Manifest), Fault> {
         let approvals = self.approvals().await?;
         let registry = Arc::clone(&self.registry);
         let wanted = id.clone();
@@ -164,11 +165,11 @@ impl Host {
         // Held while compiling, so that many accounts of one connector compile it once.
         let mut prepared = self.prepared.lock().await;
         if let Some(ready) = prepared.get(&component.sha256.0) {
-            return Ok(ready.clone());
+            return Ok((ready.clone(), component.manifest));
         }
         let ready = engine.prepare(&component.bytes, component.sha256.0, &component.id, &component.version.to_string()).await?;
         prepared.insert(component.sha256.0, ready.clone());
-        Ok(ready)
+        Ok((ready, component.manifest))
     }
 
     async fn engine(&self) -> Result<&Engine, Fault> {
