@@ -1,7 +1,5 @@
 //! The contract as Rust, generated from `wit/`; nothing else stands here.
 
-#![expect(clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "generated code mutes lints in its own way")]
-
 wit_bindgen::generate!({
     world: "postrider:connector/connector",
     path: "../../wit",
