@@ -18,7 +18,7 @@ fn settings(postrider: &Postrider) -> insta::Settings {
     settings.add_filter(r"\S+/lib/postrider/connectors", "[LIB]");
     settings.add_filter(r"/\S*/dovecot-[A-Za-z0-9]+", "[DOVECOT]");
     settings.add_filter(r"\b(localhost|127\.0\.0\.1|\[?::1\]?):\d{4,5}\b", "$1:[PORT]");
-    settings.add_filter(r"\bport \d{4,5}\b", "port [PORT]");
+    settings.add_filter(r"\bport(:?) \d{4,5}\b", "port$1 [PORT]");
     settings.add_filter(r" *\b\d+(\.\d+)? (ms|s)\b", " [TIME]");
     settings.add_filter(r"\b\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?", "[DATE]");
     settings.add_filter(r"\b([0-9a-fA-F]{2}:?){32}\b", "[FINGERPRINT]");
