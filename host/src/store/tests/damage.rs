@@ -109,6 +109,16 @@ async fn a_changed_octet_in_a_segment_is_named_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_segment_whose_making_was_cut_off_is_no_damage_and_a_short_one_with_mail_is() {
+    let home = filled().await;
+    fs::write(home.path().join("spool/0000000000000009.segment"), b"half a header").unwrap();
+    assert_eq!(home.check().await, "");
+    let segment = OpenOptions::new().write(true).open(home.path().join("spool/0000000000000001.segment")).unwrap();
+    segment.set_len(10).unwrap();
+    assert!(!home.check().await.is_empty());
+}
+
+#[tokio::test]
 async fn swapped_frames_and_missing_segments_are_found() {
     let home = filled().await;
     // Frames 1 and 2 have the same length: each is good by itself.
