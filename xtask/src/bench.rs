@@ -19,7 +19,7 @@ use measure::Measured;
 
 /// The hidden verb that is the reader that discards, as a process of its own so that it is measured like the others.
 pub(crate) const READER: &str = "bench-reader";
-/// As many as in FACTS of mailboxes that people have: 154 MB.
+/// As many as a mailbox in use holds: 154 MB.
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 3;
 
