@@ -71,23 +71,41 @@ fn a_plain_server_without_any_extension_is_received() {
     assert_eq!(now.iter().filter(|message| message.places.iter().any(|place| place.keywords.contains("\\Flagged"))).count(), 1);
 }
 
+/// The whole answer to a request for all bodies of `mailbox`.
+fn answer(mailbox: &Shared, command: &Command) -> Vec<u8> {
+    let mut all = Vec::new();
+    for (index, held) in mailbox.lock().unwrap().messages.iter().enumerate() {
+        let head = format!(
+            "* {} FETCH (UID {} FLAGS () INTERNALDATE \"01-Jan-2026 12:00:00 +0000\" RFC822.SIZE {size} BODY[] {{{size}}}\r\n",
+            index + 1,
+            held.uid,
+            size = held.octets.len()
+        );
+        all.extend([head.as_bytes(), &held.octets, b")\r\n"].concat());
+    }
+    all.extend(format!("{} OK done\r\n", command.tag).bytes());
+    all
+}
+
 #[test]
 fn octets_that_come_one_by_one() {
     let mailbox = Mailbox::of(3, 400).shared();
     let copy = Arc::clone(&mailbox);
     let server = once(&mailbox, move |command, line| {
-        let mut all = Vec::new();
-        for (index, held) in copy.lock().unwrap().messages.iter().enumerate() {
-            let head = format!(
-                "* {} FETCH (UID {} FLAGS () INTERNALDATE \"01-Jan-2026 12:00:00 +0000\" RFC822.SIZE {size} BODY[] {{{size}}}\r\n",
-                index + 1,
-                held.uid,
-                size = held.octets.len()
-            );
-            all.extend([head.as_bytes(), &held.octets, b")\r\n"].concat());
-        }
-        all.extend(format!("{} OK done\r\n", command.tag).bytes());
-        line.dribble(&all);
+        line.dribble(&answer(&copy, command));
+        Trick::Answered
+    });
+    let postrider = home_for(&server);
+    postrider.succeed(&["receive", ACCOUNT]);
+    assert_all_stored(&postrider, &mailbox);
+}
+
+#[test]
+fn hundreds_of_messages_that_come_in_one_read() {
+    let mailbox = Mailbox::of(200, 90).shared();
+    let copy = Arc::clone(&mailbox);
+    let server = once(&mailbox, move |command, line| {
+        line.write(&answer(&copy, command));
         Trick::Answered
     });
     let postrider = home_for(&server);

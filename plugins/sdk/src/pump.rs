@@ -31,6 +31,10 @@ const BACKLOG_OCTETS: usize = 512 << 10;
 /// While more messages than this are being taken over, nothing is read.
 const BACKLOG_MESSAGES: usize = 32;
 
+/// Calls of the host that are under way at once, each message being one. The host refuses more than 64 of one session; what reads, writes and
+/// waits besides has its room. One read may hold hundreds of small messages: what does not fit waits here, in order.
+const CALLS: usize = 32;
+
 /// How long one read of an idle line waits before it is begun again, in milliseconds: no octet is lost in between.
 const IDLE_READ_MS: u64 = 60_000;
 
@@ -123,6 +127,10 @@ struct Pump<'a> {
     /// Counts settings of the timer, so that a former one is known when it goes off.
     timer: u64,
     deliveries: BTreeMap<Token, Rc<Parcel>>,
+    /// Calls that wait until others are answered, in order.
+    waiting: VecDeque<LocalBoxFuture<'a, Event>>,
+    /// Calls that are not answered.
+    calls: usize,
     /// Octets that wait for the host.
     backlog: Rc<Cell<usize>>,
     /// Messages that the host has not answered for.
@@ -141,6 +149,8 @@ impl<'a> Pump<'a> {
             patient: false,
             timer: 0,
             deliveries: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            calls: 0,
             backlog: Rc::default(),
             taking: 0,
         }
@@ -150,12 +160,12 @@ impl<'a> Pump<'a> {
         while let Some(action) = self.actions.pop() {
             match action {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
-                Action::Ask(token, question) => self.events.push(Box::pin(async move { Event::Answer(token, ask(question).await) })),
+                Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, ask(question).await) })),
                 Action::Begin(token, scope, arrival) => {
                     let parcel = Rc::new(Parcel::new(Rc::clone(&self.backlog)));
                     self.deliveries.insert(token, Rc::clone(&parcel));
                     self.taking += 1;
-                    self.events.push(Box::pin(async move { Event::Answer(token, Answer::Done(deliver(scope, *arrival, &parcel).await)) }));
+                    self.call(Box::pin(async move { Event::Answer(token, Answer::Done(deliver(scope, *arrival, &parcel).await)) }));
                 }
                 Action::Piece(token, octets) => {
                     if let Some(parcel) = self.deliveries.get(&token) {
@@ -182,6 +192,24 @@ impl<'a> Pump<'a> {
             }
         }
         self.write();
+    }
+
+    /// Make a call, now or when there is room for it.
+    fn call(&mut self, call: LocalBoxFuture<'a, Event>) {
+        if self.calls < CALLS {
+            self.calls += 1;
+            self.events.push(call);
+        } else {
+            self.waiting.push_back(call);
+        }
+    }
+
+    /// A call was answered: the next one has its room.
+    fn answered(&mut self) {
+        match self.waiting.pop_front() {
+            Some(next) => self.events.push(next),
+            None => self.calls -= 1,
+        }
     }
 
     fn write(&mut self) {
@@ -230,6 +258,7 @@ impl<'a> Pump<'a> {
             Event::Timer(timer) if timer == self.timer => Input::Timer,
             Event::Timer(_) | Event::Room => return Ok(None),
             Event::Answer(token, answer) => {
+                self.answered();
                 if self.deliveries.remove(&token).is_some() {
                     self.taking = self.taking.saturating_sub(1);
                 }
