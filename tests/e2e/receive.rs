@@ -164,7 +164,7 @@ fn every_way_in_and_every_storage_gives_the_same_octets() {
 fn a_line_that_is_cut_again_and_again_loses_nothing() {
     let scene = Scene::with_corpus(150);
     let relay = Relay::to(scene.dovecot.imaps);
-    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--port", &relay.port.to_string(), "--set", "checkpoint-messages=5"]);
+    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--port", &relay.port.to_string()]);
     let maildir = scene.add_maildir("files", &[]);
     let mut cuts = 0;
     loop {

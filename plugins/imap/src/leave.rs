@@ -34,7 +34,7 @@ impl Machine for Leave<'_> {
                 actions.put(Action::Timer(Some(PATIENCE_MS)));
             }
             Input::Octets(octets) => self.session.feed(octets),
-            Input::End | Input::Timer | Input::TimeUp => return Ok(Step::Done(())),
+            Input::End | Input::Lost(_) | Input::Timer | Input::TimeUp => return Ok(Step::Done(())),
             Input::Wanted | Input::Answer(..) => {}
         }
         while let Some(event) = self.session.next_event()? {

@@ -51,6 +51,7 @@ impl Machine for List<'_> {
             }
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
+            Input::Lost(error) => return Err(error),
             Input::Timer | Input::TimeUp | Input::Wanted | Input::Answer(..) => {}
         }
         while let Some(event) = self.session.next_event()? {

@@ -234,6 +234,7 @@ impl Machine for Mutate<'_> {
             }
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
+            Input::Lost(error) => return Err(error),
             Input::Answer(token, Answer::Ids(unknown)) if matches!(self.state, State::Believe(asked) if asked == token) => {
                 self.believed(&unknown?, actions)?;
             }

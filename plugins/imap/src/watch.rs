@@ -240,6 +240,7 @@ impl Machine for Watch<'_> {
             Input::Start => self.begin(actions)?,
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
+            Input::Lost(error) => return Err(error),
             Input::Timer => self.timer(actions)?,
             Input::TimeUp => self.end(Watched::TimeUp, actions),
             Input::Wanted => self.end(Watched::Interrupted, actions),

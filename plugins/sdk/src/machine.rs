@@ -24,8 +24,11 @@ pub enum Input {
     Start,
     /// The server sent these; never empty.
     Octets(Vec<u8>),
-    /// The server ended the line.
+    /// The server ended the line: nothing is to be read any more. Answers still come.
     End,
+    /// The line failed, with this: nothing is to be read or written any more. Answers still come, so that a machine can have made durable what
+    /// came whole.
+    Lost(Error),
     /// The timer that the machine set went off.
     Timer,
     /// The call that this machine serves has had its time. Given once.

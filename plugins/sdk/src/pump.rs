@@ -51,7 +51,7 @@ pub struct Surroundings<'a> {
 /// Run `machine` to its end.
 ///
 /// # Errors
-/// The machine's, the line's, or `malformed` where a machine waits for nothing (a fault of the connector). The line is then not
+/// The machine's (a line that fails is its [`Input::Lost`]), or `malformed` where a machine waits for nothing (a fault of the connector). The line is then not
 /// to be used again: what is outstanding on it is unknown.
 pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Result<M::Output, Error> {
     let mut pump = Pump::new(around.connection);
@@ -61,6 +61,9 @@ pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Resul
         let step = machine.step(input, &mut pump.actions)?;
         pump.act();
         let reading = match step {
+            Step::Read | Step::Idle if pump.lost => {
+                return Err(Error::new(Failure::Malformed, "the conversation reads a line that failed: a fault of the connector"));
+            }
             Step::Read => Some(None),
             Step::Idle => Some(Some(IDLE_READ_MS)),
             Step::Wait => None,
@@ -124,6 +127,8 @@ struct Pump<'a> {
     reading: bool,
     /// Whether the read under way is of an idle line.
     patient: bool,
+    /// Whether the line failed.
+    lost: bool,
     /// Counts settings of the timer, so that a former one is known when it goes off.
     timer: u64,
     deliveries: BTreeMap<Token, Rc<Parcel>>,
@@ -147,6 +152,7 @@ impl<'a> Pump<'a> {
             writing: false,
             reading: false,
             patient: false,
+            lost: false,
             timer: 0,
             deliveries: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -213,7 +219,7 @@ impl<'a> Pump<'a> {
     }
 
     fn write(&mut self) {
-        if self.writing || self.outbox.is_empty() {
+        if self.writing || self.lost || self.outbox.is_empty() {
             return;
         }
         let rest = self.outbox.split_off(self.outbox.len().min(WRITE_OCTETS));
@@ -224,7 +230,7 @@ impl<'a> Pump<'a> {
     }
 
     fn may_read(&self) -> bool {
-        !self.reading && self.taking <= BACKLOG_MESSAGES && self.backlog.get() <= BACKLOG_OCTETS
+        !self.reading && !self.lost && self.taking <= BACKLOG_MESSAGES && self.backlog.get() <= BACKLOG_OCTETS
     }
 
     fn read(&mut self, timeout_ms: Option<u64>) {
@@ -246,13 +252,15 @@ impl<'a> Pump<'a> {
                     Ok(octets) => Input::Octets(octets),
                     // An idle read that timed out is begun again, patiently or not, as the machine now wants it.
                     Err(error) if self.patient && is_time_out(&error) => return Ok(None),
-                    Err(error) => return Err(error),
+                    Err(error) => return Ok(self.lose(error)),
                 }
             }
             Event::Written(result) => {
                 self.writing = false;
-                result?;
-                self.write();
+                match result {
+                    Ok(()) => self.write(),
+                    Err(error) => return Ok(self.lose(error)),
+                }
                 return Ok(None);
             }
             Event::Timer(timer) if timer == self.timer => Input::Timer,
@@ -270,12 +278,19 @@ impl<'a> Pump<'a> {
         }))
     }
 
+    /// The line failed; reading and writing may both say so, the machine hears it once.
+    fn lose(&mut self, error: Error) -> Option<Input> {
+        (!mem::replace(&mut self.lost, true)).then_some(Input::Lost(error))
+    }
+
     /// Wait until everything written went out.
     async fn flush(&mut self) -> Result<(), Error> {
         while self.writing {
             match self.events.next().await {
                 Some(event) => {
-                    self.take_in(event)?;
+                    if let Some(Input::Lost(error)) = self.take_in(event)? {
+                        return Err(error);
+                    }
                 }
                 None => break,
             }

@@ -1,17 +1,17 @@
 //! Taking messages over: which of the new ones the host wants, FETCH by FETCH in a pipeline, each body straight on to the host, and
 //! checkpoints on the way. Whatever happens to one message, the others go on.
 
+mod response;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use postrider_connector::machine::{Action, Actions, Answer, Question, Token};
-use postrider_connector::types::{Arrival, Change, Error, Failure, Level, Part, Scope};
+use postrider_connector::types::{Arrival, Error, Failure, Level, Part, Scope};
 
 use crate::command;
 use crate::cursor::{Cursor, digest};
-use crate::refusal;
-use crate::response::fetch::{Body, Fetch};
-use crate::response::parse::{Condition, Response, Status};
-use crate::session::{Event, Session, Tag};
+use crate::response::fetch::Fetch;
+use crate::session::{Session, Tag};
 use crate::uid_set::UidSet;
 
 /// Ids that one `unseen` asks about: the contract's most.
@@ -170,6 +170,26 @@ impl Receive {
         (&self.found, &self.had, self.flags)
     }
 
+    /// The line is lost: whatever did not come whole will not come.
+    pub(super) fn give_up_line(&mut self, actions: &mut Actions) {
+        self.ended = self.ended.take().or_else(|| self.body.take().and_then(|body| Some((body.token?, body.octets))));
+        self.give_up_body("the line was lost in the middle of the message", actions);
+        self.commands.clear();
+        self.asking = None;
+    }
+
+    /// After the line is lost: once all that came whole is taken over, ask for a checkpoint; true: it is there, or there is nothing to
+    /// make durable.
+    pub(super) fn keep(&mut self, is_settled: bool, scope: &Scope, actions: &mut Actions) -> bool {
+        if !is_settled || self.checkpoint.is_some() || !self.answers.is_empty() {
+            return false;
+        }
+        if self.messages_since > 0 {
+            self.ask_checkpoint(scope, actions);
+        }
+        self.checkpoint.is_none()
+    }
+
     /// Whether everything found was taken over, set aside or is gone, and nothing is under way.
     pub(super) fn is_over(&self) -> bool {
         self.candidates.is_empty()
@@ -200,47 +220,14 @@ impl Receive {
         let settings = &place.session.settings;
         let is_due = self.messages_since >= settings.checkpoint_messages || self.octets_since >= settings.checkpoint_octets;
         if is_due && place.is_settled && self.checkpoint.is_none() {
-            let cursor = self.cursor();
-            self.checkpoint = Some(actions.ask(Question::Checkpoint(place.scope.clone(), cursor.encode())));
-            self.messages_since = 0;
-            self.octets_since = 0;
+            self.ask_checkpoint(place.scope, actions);
         }
     }
 
-    /// Take in what the server sent.
-    pub(super) fn event(&mut self, event: Event, place: &mut Place<'_>, actions: &mut Actions) -> Result<(), Error> {
-        match event {
-            Event::Body(fetch, octets) => self.begin(&fetch, octets, place, actions),
-            Event::Piece(octets) => {
-                if let Some(body) = &mut self.body {
-                    body.octets += octets.len() as u64;
-                    if let Some(token) = body.token {
-                        actions.put(Action::Piece(token, octets));
-                    }
-                }
-            }
-            Event::BodyEnd => {
-                self.ended = self.body.take().and_then(|body| Some((body.token?, body.octets)));
-            }
-            Event::Untagged(Response::Fetch(_, fetch)) => match self.in_tail.take() {
-                Some(tail) => {
-                    if let Some((token, octets)) = self.ended.take() {
-                        actions.put(Action::Finish(token, Ok(octets)));
-                    }
-                    self.end(&tail, &fetch, place, actions);
-                }
-                None => self.whole(*fetch, place, actions),
-            },
-            // What cannot be read is missing when its command ends, and is asked for again by itself.
-            Event::Untagged(_) => {}
-            Event::Lost(shown) => {
-                self.in_tail = None;
-                self.give_up_body(actions);
-                actions.put(Action::Log(Level::Warn, format!("a response in {} cannot be read: {shown}", place.folder)));
-            }
-            Event::Reply(tag, status) => self.reply(tag, &status, place, actions)?,
-        }
-        Ok(())
+    fn ask_checkpoint(&mut self, scope: &Scope, actions: &mut Actions) {
+        self.checkpoint = Some(actions.ask(Question::Checkpoint(scope.clone(), self.cursor().encode())));
+        self.messages_since = 0;
+        self.octets_since = 0;
     }
 
     /// Whether an answer is for here.
@@ -321,113 +308,6 @@ impl Receive {
         Some((uids, if self.alone { Attempt::Alone } else { Attempt::Batch }))
     }
 
-    /// A body begins.
-    fn begin(&mut self, fetch: &Fetch, octets: u64, place: &Place<'_>, actions: &mut Actions) {
-        let uid = fetch.uid.or_else(|| self.only_uid());
-        self.in_tail = Some(Tail { uid, had_flags: fetch.flags.is_some() });
-        let token = uid.filter(|&uid| self.is_waiting(uid)).map(|uid| {
-            let arrival = arrival(uid, fetch, place.folder);
-            let token = actions.begin(place.scope.clone(), arrival.clone());
-            self.answers.insert(token, Awaited::Delivery { arrival, uid, octets });
-            self.set(uid, Taking::Going);
-            self.refused = 0;
-            token
-        });
-        self.body = Some(Streaming { token, octets: 0 });
-    }
-
-    /// The end of a response whose body was streamed: some servers tell UID and flags only here.
-    fn end(&mut self, tail: &Tail, fetch: &Fetch, place: &Place<'_>, actions: &mut Actions) {
-        match (tail.uid, fetch.uid) {
-            (None, Some(_)) => {
-                // It came without its UID and was not taken over: it and all others are asked for alone, where the command says
-                // which message it is.
-                self.alone = true;
-            }
-            (Some(uid), _) if !tail.had_flags => {
-                if let Some(flags) = &fetch.flags {
-                    let change = Change { id: uid.to_string(), folders: vec![place.folder.to_owned()], keywords: flags.clone() };
-                    let token = actions.ask(Question::Changed(place.scope.clone(), vec![change]));
-                    self.answers.insert(token, Awaited::Change);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A response that came in one piece: with a body as a string, without one (`NIL`), or about flags only.
-    fn whole(&mut self, mut fetch: Fetch, place: &Place<'_>, actions: &mut Actions) {
-        let is_bodiless = fetch.body == Body::None;
-        let probed = self.commands.front().is_some_and(|command| command.attempt == Attempt::Probe);
-        let uid = if is_bodiless { fetch.uid } else { fetch.uid.or_else(|| self.only_uid()) };
-        let Some(uid) = uid.filter(|&uid| self.is_waiting(uid)) else { return };
-        let body = std::mem::take(&mut fetch.body);
-        match body {
-            Body::Text(text) => {
-                self.begin(&fetch, text.len() as u64, place, actions);
-                self.in_tail = None;
-                if let Some(Streaming { token: Some(token), .. }) = self.body.take() {
-                    let octets = text.len() as u64;
-                    actions.put(Action::Piece(token, text));
-                    actions.put(Action::Finish(token, Ok(octets)));
-                }
-            }
-            Body::Nil => {
-                let arrival = arrival(uid, &fetch, place.folder);
-                self.set_aside(
-                    uid,
-                    arrival,
-                    Error::new(Failure::Permanent, "the server has the message and no octets of it"),
-                    place,
-                    actions,
-                );
-            }
-            Body::None if probed && self.only_uid() == Some(uid) => {
-                let arrival = arrival(uid, &fetch, place.folder);
-                self.set_aside(
-                    uid,
-                    arrival,
-                    Error::new(Failure::Malformed, "the server lists the message and does not give it"),
-                    place,
-                    actions,
-                );
-            }
-            Body::None => {}
-        }
-    }
-
-    /// A FETCH ended: what it did not bring is asked for again, alone, then probed for.
-    fn reply(&mut self, tag: Tag, status: &Status, place: &Place<'_>, actions: &mut Actions) -> Result<(), Error> {
-        let Some(at) = self.commands.iter().position(|command| command.tag == tag) else { return Ok(()) };
-        let Some(command) = self.commands.remove(at) else { return Ok(()) };
-        let refusal = (status.condition != Condition::Ok).then(|| refusal::error(status));
-        let missing: Vec<u32> = command.uids.iter().filter(|&uid| self.is_waiting(uid) && !self.is_asked_again(uid)).collect();
-        for uid in missing {
-            match (command.attempt, &refusal) {
-                (Attempt::Batch, Some(error)) | (Attempt::Alone, Some(error)) | (Attempt::Probe, Some(error))
-                    if refusal::is_passing(error) =>
-                {
-                    return Err(error.clone().at(&format!("FETCH in {}", place.folder)));
-                }
-                (Attempt::Batch, _) => self.again.push_back((uid, Attempt::Alone)),
-                (Attempt::Alone, None) => self.again.push_back((uid, Attempt::Probe)),
-                // Neither given nor listed: it was expunged meanwhile.
-                (Attempt::Probe, None) => self.finish(uid, 0, place, actions),
-                (Attempt::Alone | Attempt::Probe, Some(error)) => {
-                    self.refused += 1;
-                    if self.refused > REFUSED_IN_ROW {
-                        return Err(
-                            Error { kind: Failure::Transient, ..error.clone() }.at("the server refuses one message after the other")
-                        );
-                    }
-                    let arrival = arrival(uid, &Fetch::default(), place.folder);
-                    self.set_aside(uid, arrival, error.clone(), place, actions);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn set_aside(&mut self, uid: u32, arrival: Arrival, reason: Error, place: &Place<'_>, actions: &mut Actions) {
         actions.put(Action::Log(Level::Warn, format!("message {uid} in {} is set aside: {}", place.folder, reason.message)));
         self.set(uid, Taking::Going);
@@ -461,17 +341,6 @@ impl Receive {
         // Flags of what the host had already are told at the end: until then they count as unknown.
         let modseq = if self.had.is_empty() { self.template.modseq } else { 0 };
         Cursor { next, modseq, exists: self.base + self.found.count_below(next), flags: 0, ..self.template.clone() }
-    }
-
-    /// The response broke after its body, so its literal may have been shorter or longer than the message: it is asked for again alone,
-    /// and set aside when that breaks too.
-    fn give_up_body(&mut self, actions: &mut Actions) {
-        let Some((token, _)) = self.ended.take() else { return };
-        actions.put(Action::Finish(token, Err(Error::new(Failure::Malformed, "the response around the message cannot be read"))));
-        let attempt = self.commands.front().map_or(Attempt::Batch, |command| command.attempt);
-        if let Some(Awaited::Delivery { arrival, uid, .. }) = self.answers.remove(&token) {
-            self.answers.insert(token, Awaited::Broken { arrival, uid, attempt });
-        }
     }
 
     /// The UID that the oldest command asks for, where that is one only.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::script::{Line, Script, Signal};
 use super::world::World;
 use crate::machine::{Action, Actions, Answer, Input, Machine, Question, Step, Token};
-use crate::types::{Arrival, Error, Scope};
+use crate::types::{Arrival, Error, Failure, Scope};
 
 /// Plays the other side of a machine.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Manner {
     pub(super) late: bool,
     /// End the line after so many octets.
     pub(super) close: Option<usize>,
+    /// End it by a failure.
+    pub(super) fails: bool,
 }
 
 #[derive(Debug)]
@@ -125,8 +127,9 @@ impl<'a> Player<'a> {
         self.match_client();
         let late = match self.script.lines.get(self.at) {
             Some(Line::Server(_)) if reads && self.manner.close.is_some_and(|close| self.total >= close) => {
+                assert!(!self.closed, "the machine reads a line that is over\n{}", self.place());
                 self.closed = true;
-                return Input::End;
+                return if self.manner.fails { Input::Lost(Error::new(Failure::Unreachable, "the line failed")) } else { Input::End };
             }
             Some(Line::Server(_)) if reads => return Input::Octets(self.octets()),
             Some(Line::Signal(signal)) if self.pending.is_empty() => {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::player::{Manner, Player};
-use super::world::World;
+use super::world::{Checkpoint, World};
 use crate::types::{Error, Failure};
 
 /// A dialogue.
@@ -111,16 +111,32 @@ impl Script {
         let mut sent = 0;
         for line in &self.lines {
             let Line::Server(octets) = line else { continue };
-            for (close, late) in [(sent, false), (sent + octets.len() / 2, false), (sent, true)] {
-                let manner = Manner { close: Some(close), late, ..Manner::default() };
+            for (close, late, fails) in
+                [(sent, false, false), (sent + octets.len() / 2, false, false), (sent, true, false), (sent, true, true)]
+            {
+                let manner = Manner { close: Some(close), late, fails, ..Manner::default() };
                 let mut player = Player::new(self, world.clone(), manner);
                 match converse(&mut player) {
                     Err(error) => assert_eq!(error.kind, Failure::Unreachable, "{manner:?}: a closed line is told as {error:?}"),
                     Ok(outcome) => assert!(!player.was_closed(), "{manner:?}: the end of the line is not told: {outcome:?}"),
                 }
                 self.check_cursors(&player.world, whole);
+                self.check_kept(world, &player.world);
             }
             sent += octets.len();
+        }
+    }
+
+    /// What was handed over before the line was lost is made durable all the same: the last checkpoint was asked for after it.
+    fn check_kept(&self, before: &World, after: &World) {
+        if self.covers.is_none() {
+            return;
+        }
+        for key @ (folder, generation, id) in after.messages.keys().filter(|key| !before.messages.contains_key(*key)) {
+            let had = |checkpoint: &Checkpoint| {
+                checkpoint.folder == *folder && checkpoint.generation == *generation && checkpoint.had.contains(id)
+            };
+            assert!(after.checkpoints.iter().any(had), "{key:?} came whole before the line was lost, and no checkpoint followed");
         }
     }
 

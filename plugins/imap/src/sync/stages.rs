@@ -1,0 +1,261 @@
+//! What a pass does one after the other: open, follow flags, look for new and for vanished messages, receive, retire, commit.
+
+use postrider_connector::machine::{Actions, Question};
+use postrider_connector::types::{Error, Failure, Page, Scope};
+
+use super::listing::{FollowFlags, Listing};
+use super::receive::Receive;
+use super::{State, Sync};
+use crate::command;
+use crate::cursor::Cursor;
+use crate::mailbox_name;
+use crate::refusal;
+use crate::response::parse::{Condition, Status};
+use crate::session::{Selected, Snapshot};
+use crate::uid_set::UidSet;
+
+/// Changes that are told together.
+const CHANGES: usize = 1_000;
+
+/// Ids that one page of `known` has: the contract's most.
+const PAGE_IDS: u32 = 10_000;
+
+impl Sync<'_> {
+    pub(super) fn examine(&mut self, actions: &mut Actions) {
+        let name = mailbox_name::from_id(&self.folder).unwrap_or_default();
+        self.session.selected = None;
+        let command = command::examine(&name, self.session.has_condstore());
+        self.state = State::Examine(self.session.send(&command, actions));
+    }
+
+    pub(super) fn opened(&mut self, actions: &mut Actions) -> Result<(), Error> {
+        let Some(validity) = self.opened.validity else {
+            return Err(
+                Error::new(Failure::Unsupported, "the server gives no UIDVALIDITY: its messages cannot be told apart").at(&self.folder)
+            );
+        };
+        if !self.session.has_condstore() {
+            self.opened.modseq = 0;
+        }
+        let exists = self.opened.exists;
+        self.session.selected = Some(Selected { folder: self.folder.clone(), exists, writable: false, touched: false });
+        self.scope.generation = validity.to_string();
+        self.after = match &self.before {
+            Some(before) if before.validity == validity => before.clone(),
+            Some(former) => {
+                let mut fresh = Cursor { validity, next: 1, retiring: former.retiring.clone(), ..Cursor::default() };
+                fresh.retire(former.validity);
+                fresh.retiring.retain(|&other| other != validity);
+                fresh
+            }
+            None => Cursor { validity, next: 1, ..Cursor::default() },
+        };
+        self.after.next = self.after.next.max(1);
+        let is_unchanged = self.before.as_ref() == Some(&self.after)
+            && self.after.retiring.is_empty()
+            && self.opened.next == Some(self.after.next)
+            && self.opened.modseq != 0
+            && self.opened.modseq == self.after.modseq
+            && u64::from(exists) == self.after.exists;
+        if is_unchanged {
+            self.over();
+        } else {
+            self.follow_flags(actions);
+        }
+        Ok(())
+    }
+
+    pub(super) fn follow_flags(&mut self, actions: &mut Actions) {
+        let (next, since) = (self.after.next, self.after.modseq);
+        let counts = self.opened.modseq != 0;
+        if next == 1 || self.opened.exists == 0 || (counts && since == self.opened.modseq) {
+            self.discover(actions);
+            return;
+        }
+        // A mod-sequence that went back says nothing.
+        let since = (counts && since != 0 && since < self.opened.modseq).then_some(since);
+        let tells = since.is_some() || self.after.flags == 0;
+        self.ask_flags(since, tells, actions);
+    }
+
+    pub(super) fn ask_flags(&mut self, since: Option<u64>, tells: bool, actions: &mut Actions) {
+        let next = self.after.next;
+        let tag = self.session.send(&command::fetch_flags(next, since), actions);
+        self.state = State::FollowFlags(FollowFlags::new(tag, UidSet::range(1, next - 1), tells, since.is_none()));
+    }
+
+    pub(super) fn followed_flags(&mut self, mut follow: FollowFlags, actions: &mut Actions) {
+        self.tell(&mut follow, true, actions);
+        if follow.is_full {
+            self.flags = Some(follow.digest);
+            if !follow.tells && follow.digest != self.after.flags {
+                self.ask_flags(None, true, actions);
+                return;
+            }
+            self.listing = Some(follow.listing);
+        }
+        self.discover(actions);
+    }
+
+    /// Tell the changes gathered, where they are many or these are the last.
+    pub(super) fn tell(&mut self, follow: &mut FollowFlags, is_last: bool, actions: &mut Actions) {
+        if follow.changes.len() >= CHANGES || (is_last && !follow.changes.is_empty()) {
+            let changes = std::mem::take(&mut follow.changes);
+            self.ask(Question::Changed(self.scope.clone(), changes), actions);
+        }
+    }
+
+    pub(super) fn discover(&mut self, actions: &mut Actions) {
+        let next = self.after.next;
+        if self.opened.exists == 0 || self.opened.next == Some(next) {
+            self.look_for_vanished(actions);
+        } else {
+            let listing = self.list(next, None, self.session.has_rev2("ESEARCH"), actions);
+            self.state = State::Discover(listing);
+        }
+    }
+
+    pub(super) fn list(&mut self, first: u32, last: Option<u32>, by_search: bool, actions: &mut Actions) -> Listing {
+        let command = if by_search { command::search(first, last) } else { command::fetch_uids(first, last) };
+        Listing { tag: self.session.send(&command, actions), uids: UidSet::default(), by_search, lost: false }
+    }
+
+    pub(super) fn discovered(&mut self, listing: Listing, status: &Status, actions: &mut Actions) -> Result<(), Error> {
+        let is_good = status.condition == Condition::Ok && !listing.lost;
+        if !is_good && listing.by_search {
+            let listing = self.list(self.after.next, None, false, actions);
+            self.state = State::Discover(listing);
+            return Ok(());
+        }
+        if !is_good {
+            // A message that is passed over here would never be received.
+            let error = if listing.lost {
+                Error::new(Failure::Malformed, "the listing of new messages cannot be read")
+            } else {
+                refusal::error(status)
+            };
+            return Err(error.at(&self.folder));
+        }
+        self.found = listing.uids.from(self.after.next);
+        if self.found.count() > u64::from(self.opened.exists) * 2 + 10_000 {
+            return Err(Error::new(Failure::Malformed, "the server lists more messages than it has").at(&self.folder));
+        }
+        self.look_for_vanished(actions);
+        Ok(())
+    }
+
+    /// Nothing vanished where the old and the new ones add up to what the server has: below UIDNEXT nothing is ever added.
+    pub(super) fn look_for_vanished(&mut self, actions: &mut Actions) {
+        let is_new = self.before.as_ref().is_none_or(|before| before.validity != self.after.validity);
+        let new = self.opened.next.map_or_else(|| self.found.count(), |next| self.found.count_below(next));
+        let listed = self.listing.as_ref().map_or(self.after.exists, UidSet::count);
+        let adds_up = listed == self.after.exists && self.after.exists + new == u64::from(self.opened.exists);
+        if adds_up && !is_new {
+            self.receive();
+        } else if self.listing.is_some() {
+            self.compare(None, actions);
+        } else if self.after.next == 1 || self.opened.exists == 0 {
+            self.listing = Some(UidSet::default());
+            self.compare(None, actions);
+        } else {
+            let listing = self.list(1, Some(self.after.next - 1), self.session.has_rev2("ESEARCH"), actions);
+            self.state = State::List(listing);
+        }
+    }
+
+    pub(super) fn listed(&mut self, listing: Listing, status: &Status, actions: &mut Actions) {
+        let is_good = status.condition == Condition::Ok && !listing.lost;
+        if !is_good && listing.by_search {
+            let listing = self.list(1, Some(self.after.next - 1), false, actions);
+            self.state = State::List(listing);
+        } else if is_good {
+            self.listing = Some(listing.uids);
+            self.compare(None, actions);
+        } else {
+            // Nothing is said of what vanished; the numbers go on differing, and the next pass looks again.
+            self.receive();
+        }
+    }
+
+    pub(super) fn compare(&mut self, after: Option<String>, actions: &mut Actions) {
+        self.state = State::Compare(actions.ask(Question::Known(self.scope.clone(), after, PAGE_IDS)));
+    }
+
+    pub(super) fn compared(&mut self, page: Page, actions: &mut Actions) {
+        let there = self.listing.take().unwrap_or_default();
+        let is_there = |id: &String| id.parse().is_ok_and(|uid| there.contains(uid) || self.found.contains(uid));
+        let removed: Vec<String> = page.ids.into_iter().filter(|id| !is_there(id)).collect();
+        if !removed.is_empty() {
+            self.ask(Question::Removed(self.scope.clone(), removed), actions);
+        }
+        self.after.exists = there.count();
+        self.listing = Some(there);
+        match page.next {
+            Some(next) => self.compare(Some(next), actions),
+            None => self.receive(),
+        }
+    }
+
+    pub(super) fn receive(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        let end = self.opened.next.unwrap_or(1).max(self.after.next).max(found.last().map_or(1, |last| last.saturating_add(1)));
+        let base = self.after.exists;
+        let template = Cursor { next: end, modseq: self.opened.modseq, ..self.after.clone() };
+        self.state = State::Receive(Box::new(Receive::new(found, template.clone(), base, false)));
+        self.after = template;
+    }
+
+    pub(super) fn received(&mut self, receive: Box<Receive>, actions: &mut Actions) {
+        let (found, had, flags) = receive.outcome();
+        self.after.exists += found.count();
+        self.told |= !found.is_empty();
+        self.flags = self.flags.or((self.after.exists == found.count()).then_some(0)).map(|sum| sum.wrapping_add(flags));
+        match (had.first(), had.last()) {
+            (Some(first), Some(last)) => {
+                let tag = self.session.send(&command::fetch_flags_of(&UidSet::range(first, last)), actions);
+                self.state = State::FollowHad(FollowFlags::new(tag, had.clone(), true, false), receive);
+            }
+            _ => self.retire(actions),
+        }
+    }
+
+    pub(super) fn retire(&mut self, actions: &mut Actions) {
+        for validity in std::mem::take(&mut self.after.retiring) {
+            let scope = Scope { folder: self.scope.folder.clone(), generation: validity.to_string() };
+            self.ask(Question::Retired(scope), actions);
+        }
+        self.state = State::Retire;
+        self.commit(actions);
+    }
+
+    /// The last checkpoint, once every answer is in.
+    pub(super) fn commit(&mut self, actions: &mut Actions) {
+        if self.asked > 0 {
+            return;
+        }
+        self.after.flags = if self.opened.modseq == 0 { self.flags.unwrap_or(0) } else { 0 };
+        if self.told || self.before.as_ref() != Some(&self.after) {
+            self.state = State::Commit(actions.ask(Question::Checkpoint(self.scope.clone(), self.after.encode())));
+        } else {
+            self.over();
+        }
+    }
+
+    pub(super) fn over(&mut self) {
+        let snapshot = Snapshot {
+            validity: u64::from(self.after.validity),
+            next: u64::from(self.opened.next.unwrap_or(0)),
+            exists: u64::from(self.opened.exists),
+            modseq: self.opened.modseq,
+            unseen: 0,
+        };
+        self.session.snapshots.insert(self.folder.clone(), snapshot);
+        self.state = State::Over;
+    }
+
+    pub(super) fn ask(&mut self, question: Question, actions: &mut Actions) {
+        actions.ask(question);
+        self.asked += 1;
+        self.told = true;
+    }
+}
