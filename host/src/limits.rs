@@ -79,6 +79,8 @@ limits! {
     http_exchanges = "http-exchanges", 4, 1, 64;
     /// Milliseconds that a session has to end by itself when it is asked to stop.
     stop_grace_ms = "stop-grace-ms", 5_000, 0, 600_000;
+    /// Milliseconds that a call may go on without anything coming of it: no octet moved, nothing that the host works on.
+    idle_ms = "idle-ms", 600_000, 1_000, 86_400_000;
     /// Milliseconds that opening a session may take in all.
     open_ms = "open-ms", 120_000, 1_000, 3_600_000;
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::activity::Activity;
 use super::ticker::Pulse;
 use crate::limits::Limits;
 
@@ -26,6 +27,8 @@ pub(super) struct Meter {
     burst: Duration,
     renewed: AtomicBool,
     state: Mutex<State>,
+    /// Whether anything comes of it all.
+    pub(super) activity: Activity,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,7 @@ impl Meter {
         Self {
             burst: Duration::from_millis(limits.cpu_burst_ms),
             renewed: AtomicBool::new(false),
+            activity: Activity::new(now),
             state: Mutex::new(State {
                 used: Duration::ZERO,
                 poll_began: None,
@@ -68,6 +72,12 @@ impl Meter {
                 calls: Rate::new(limits.import_calls_per_second, Duration::from_secs(1), now),
             }),
         }
+    }
+
+    /// Octets have moved.
+    pub(super) fn moved(&self) {
+        self.renew();
+        self.activity.touch();
     }
 
     /// The session has really waited, or octets have moved.

@@ -1,6 +1,7 @@
 //! Running connectors: their files, their approval, their sandbox. The only place that names wasmtime.
 
 mod access;
+mod activity;
 pub mod approval;
 pub mod audit;
 mod bindings;
@@ -12,6 +13,7 @@ mod engine;
 #[cfg(test)]
 mod fixture;
 mod folder;
+mod handle;
 mod host;
 pub mod inspection;
 mod instance;

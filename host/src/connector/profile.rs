@@ -7,9 +7,9 @@ use wasmtime::component::InstancePre;
 
 use super::bindings::profile::GuestIndices;
 use super::contract;
+use super::handle::{broken, reported};
 use super::host::Guest;
 use super::instance::Instance;
-use super::receiving::{broken, reported};
 use super::session::Session;
 use super::ticker::Pulse;
 use crate::fault::{Fault, Kind};

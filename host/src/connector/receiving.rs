@@ -4,25 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use wasmtime::component::{InstancePre, ResourceAny, StreamReader};
+use wasmtime::Store;
+use wasmtime::component::{InstancePre, StreamReader};
 
 use super::bindings::receiving::{Guest as Exports, GuestIndices, Item, Outcome as WitOutcome};
 use super::bindings::types::Error;
 use super::contract;
+use super::handle::Handle;
 use super::host::Guest;
-use super::instance::Instance;
 use super::session::Session;
 use super::streams::{self, Octets, Produced};
 use super::ticker::Pulse;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
-use crate::limits::contract::{ABILITIES, ABILITY_OCTETS, FOLDERS_PER_PAGE, ID_OCTETS};
+use crate::limits::contract::{FOLDERS_PER_PAGE, ID_OCTETS};
 use crate::model::message::{Folder, Outcome};
 
 /// A signed-in session that receives. Calls may overlap. Dropping it ends the instance at once, whatever it is doing.
 pub struct ReceivingSession {
-    instance: Instance<Exports>,
-    session: ResourceAny,
+    handle: Handle<Exports>,
 }
 
 /// A message to be stored on the server.
@@ -54,20 +54,12 @@ impl ReceivingSession {
         indices: GuestIndices,
         session: Arc<Session>,
     ) -> Result<Self, Fault> {
-        let operation = format!("open a session of account {} with {}", session.context.account, session.connector);
-        let settings = session.context.settings.clone();
-        let limit = session.limits().open_ms;
-        let instance = Instance::start(pulse, component, session, move |store, instance| indices.load(store, instance));
-        let opening =
-            instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
-        match tokio::time::timeout(Duration::from_millis(limit), opening).await {
-            Ok(Ok(Ok(session))) => Ok(Self { instance, session }),
-            Ok(Ok(Err(error))) => Err(reported(instance.session(), &error, operation)),
-            Ok(Err(fault)) => Err(fault.within(operation)),
-            Err(_) => Err(Fault::new(Kind::ConnectorFailed, operation)
-                .because_words(format!("it was not ready after {limit} ms"))
-                .with_remedy("if the server is that slow, raise the limit: `--set limit.open-ms=`")),
-        }
+        let load = move |store: &mut Store<Guest>, instance: &wasmtime::component::Instance| indices.load(store, instance);
+        Handle::open(pulse, component, session, load, |accessor, exports, settings| {
+            Box::pin(async move { exports.session().call_open(accessor, settings).await })
+        })
+        .await
+        .map(|handle| Self { handle })
     }
 
     /// What the server can do now: "push", "move", ...
@@ -75,17 +67,11 @@ impl ReceivingSession {
     /// # Errors
     /// `ConnectorFailed` or `Cancelled` where the instance has ended.
     pub async fn abilities(&self) -> Result<Vec<String>, Fault> {
-        let session = self.session;
-        let operation = || self.operation("ask what the server can do");
-        let abilities = self
-            .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_abilities(accessor, session).await }))
+        self.handle
+            .abilities(|accessor, exports, session| {
+                Box::pin(async move { Ok(Ok(exports.session().call_abilities(accessor, session).await?)) })
+            })
             .await
-            .map_err(|fault| fault.within(operation()))?;
-        contract::at_most("`abilities` (in words)", abilities.len(), ABILITIES)
-            .and_then(|()| abilities.iter().try_for_each(|word| contract::at_most("an ability (in octets)", word.len(), ABILITY_OCTETS)))
-            .map_err(|breach| self.broken(&breach, operation()))?;
-        Ok(abilities)
     }
 
     /// Every folder, in the connector's order.
@@ -93,31 +79,29 @@ impl ReceivingSession {
     /// # Errors
     /// What the component reports; `TooLarge` beyond the account's `folders`; `ConnectorFailed` for a listing that does not end.
     pub async fn folders(&self) -> Result<Vec<Folder>, Fault> {
-        let session = self.session;
-        let most = usize::try_from(self.instance.session().limits().folders).unwrap_or(usize::MAX);
-        let operation = || self.operation("list the folders");
+        let most = usize::try_from(self.handle.session().limits().folders).unwrap_or(usize::MAX);
+        let operation = || self.handle.operation("list the folders");
         let mut folders: Vec<Folder> = Vec::new();
         loop {
             let after = folders.last().map(|folder| folder.id.clone());
             let page = self
-                .instance
-                .call(move |accessor, exports| {
+                .handle
+                .call(operation(), |accessor, exports, session| {
                     Box::pin(async move { exports.session().call_folders(accessor, session, after, FOLDERS_PER_PAGE).await })
                 })
-                .await;
-            let page = self.answered(page, operation())?;
+                .await?;
             if page.is_empty() {
                 return Ok(folders);
             }
             contract::at_most("a page of folders", page.len(), usize::try_from(FOLDERS_PER_PAGE).unwrap_or(usize::MAX))
-                .map_err(|breach| self.broken(&breach, operation()))?;
+                .map_err(|breach| self.handle.broken(&breach, operation()))?;
             if folders.len() + page.len() > most {
                 return Err(Fault::new(Kind::TooLarge, operation())
                     .because_words(format!("there are more than {most} (limit `folders`)"))
                     .with_remedy("raise the limit: `--set limit.folders=`"));
             }
             for folder in page {
-                folders.push(contract::folder(folder).map_err(|breach| self.broken(&breach, operation()))?);
+                folders.push(contract::folder(folder).map_err(|breach| self.handle.broken(&breach, operation()))?);
             }
         }
     }
@@ -126,19 +110,18 @@ impl ReceivingSession {
     /// future does not end the call; [`stop`](Self::stop) does.
     ///
     /// # Errors
-    /// What the component reports; `ConnectorFailed` where it traps, overspends or breaks the contract.
+    /// What the component reports; `ConnectorFailed` where it traps, overspends, hangs or breaks the contract.
     pub async fn sync(&self, folder: Option<&str>, cursor: Option<Vec<u8>>) -> Result<(), Fault> {
-        let session = self.session;
         let operation = match folder {
-            Some(folder) => self.operation(&format!("receive folder `{}`", contract::escaped(folder))),
-            None => self.operation("receive"),
+            Some(folder) => self.handle.operation(&format!("receive folder `{}`", contract::escaped(folder))),
+            None => self.handle.operation("receive"),
         };
         let folder = folder.map(str::to_owned);
-        let outcome = self
-            .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_sync(accessor, session, folder, cursor).await }))
-            .await;
-        self.answered(outcome, operation)
+        self.handle
+            .call(operation, |accessor, exports, session| {
+                Box::pin(async move { exports.session().call_sync(accessor, session, folder, cursor).await })
+            })
+            .await
     }
 
     /// Wait until one of `folders` may have changed; those that may, none when `limit` is over.
@@ -146,14 +129,14 @@ impl ReceivingSession {
     /// # Errors
     /// As for [`sync`](Self::sync).
     pub async fn watch(&self, folders: Vec<String>, limit: Duration) -> Result<Vec<String>, Fault> {
-        let session = self.session;
         let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let asked = folders.clone();
-        let changed = self
-            .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_watch(accessor, session, folders, limit).await }))
-            .await;
-        let mut changed = self.answered(changed, self.operation("watch for changes"))?;
+        let mut changed = self
+            .handle
+            .wait(self.handle.operation("watch for changes"), move |accessor, exports, session| {
+                Box::pin(async move { exports.session().call_watch(accessor, session, folders, limit).await })
+            })
+            .await?;
         // Nobody asked for others, and they would be synchronised unasked.
         changed.retain(|folder| asked.contains(folder));
         changed.dedup();
@@ -171,15 +154,14 @@ impl ReceivingSession {
         add: Vec<String>,
         remove: Vec<String>,
     ) -> Result<Vec<Outcome>, Fault> {
-        let session = self.session;
-        let asked = ids.clone();
+        let (operation, asked) = (self.handle.operation("set keywords"), ids.clone());
         let outcomes = self
-            .instance
-            .call(move |accessor, exports| {
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
                 Box::pin(async move { exports.session().call_set_keywords(accessor, session, folder, ids, add, remove).await })
             })
-            .await;
-        self.outcomes(&asked, outcomes, self.operation("set keywords"))
+            .await?;
+        self.outcomes(&asked, outcomes, &operation)
     }
 
     /// Move messages to another folder; one outcome an id, in order.
@@ -187,15 +169,14 @@ impl ReceivingSession {
     /// # Errors
     /// As for [`sync`](Self::sync).
     pub async fn move_(&self, folder: Option<String>, ids: Vec<String>, target: String) -> Result<Vec<Outcome>, Fault> {
-        let session = self.session;
-        let asked = ids.clone();
+        let (operation, asked) = (self.handle.operation("move messages"), ids.clone());
         let outcomes = self
-            .instance
-            .call(move |accessor, exports| {
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
                 Box::pin(async move { exports.session().call_move(accessor, session, folder, ids, target).await })
             })
-            .await;
-        self.outcomes(&asked, outcomes, self.operation("move messages"))
+            .await?;
+        self.outcomes(&asked, outcomes, &operation)
     }
 
     /// Delete messages on the server for good; one outcome an id, in order. Only ids that may be lost there.
@@ -203,13 +184,14 @@ impl ReceivingSession {
     /// # Errors
     /// As for [`sync`](Self::sync).
     pub async fn delete(&self, folder: Option<String>, ids: Vec<String>) -> Result<Vec<Outcome>, Fault> {
-        let session = self.session;
-        let asked = ids.clone();
+        let (operation, asked) = (self.handle.operation("delete messages"), ids.clone());
         let outcomes = self
-            .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_delete(accessor, session, folder, ids).await }))
-            .await;
-        self.outcomes(&asked, outcomes, self.operation("delete messages"))
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
+                Box::pin(async move { exports.session().call_delete(accessor, session, folder, ids).await })
+            })
+            .await?;
+        self.outcomes(&asked, outcomes, &operation)
     }
 
     /// Store a message in a folder; its id there, where the server tells.
@@ -217,23 +199,21 @@ impl ReceivingSession {
     /// # Errors
     /// As for [`sync`](Self::sync).
     pub async fn append(&self, folder: String, message: Appended) -> Result<Option<String>, Fault> {
-        let session = self.session;
         let Appended { size, keywords, received, octets } = message;
         let item = Item { size, keywords, received: received.map(|at| at.0) };
-        let meter = Arc::clone(&self.instance.session().meter);
-        let outcome = self
-            .instance
-            .call(move |accessor, exports| {
+        let meter = Arc::clone(&self.handle.session().meter);
+        let operation = self.handle.operation("store a message on the server");
+        let id = self
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
                 Box::pin(async move {
                     let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets, meter).0))?;
                     exports.session().call_append(accessor, session, folder, item, octets).await
                 })
             })
-            .await;
-        let operation = self.operation("store a message on the server");
-        let id = self.answered(outcome, operation.clone())?;
+            .await?;
         if let Some(id) = &id {
-            contract::id(id).map_err(|breach| self.broken(&breach, operation))?;
+            contract::id(id).map_err(|breach| self.handle.broken(&breach, operation))?;
         }
         Ok(id)
     }
@@ -243,11 +223,10 @@ impl ReceivingSession {
     /// # Errors
     /// As for [`sync`](Self::sync).
     pub async fn fetch(&self, folder: Option<String>, id: String) -> Result<Fetched, Fault> {
-        let session = self.session;
-        let operation = self.operation("fetch a message again");
-        let outcome = self
-            .instance
-            .call(move |accessor, exports| {
+        let operation = self.handle.operation("fetch a message again");
+        let (octets, finished) = self
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
                 Box::pin(async move {
                     Ok(match exports.session().call_fetch(accessor, session, folder, id).await? {
                         Ok((octets, finished)) => Ok((streams::pieces(accessor, octets)?, streams::value(accessor, finished)?)),
@@ -255,59 +234,32 @@ impl ReceivingSession {
                     })
                 })
             })
-            .await;
-        let (octets, finished) = self.answered(outcome, operation.clone())?;
-        Ok(Fetched { octets, finished, count: 0, most: self.instance.session().limits().message_octets, operation })
+            .await?;
+        Ok(Fetched { octets, finished, count: 0, most: self.handle.session().limits().message_octets, operation })
     }
 
     /// Say goodbye to the server, and end. A component that takes longer than `stop-grace-ms` is not waited for.
     pub async fn close(self) {
-        let session = self.session;
-        let grace = Duration::from_millis(self.instance.session().limits().stop_grace_ms);
-        let closing =
-            self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
-        if !matches!(tokio::time::timeout(grace, closing).await, Ok(Ok(()))) {
-            tracing::debug!(account = %self.instance.session().context.account, "The session ended without a goodbye.");
-        }
+        self.handle
+            .close(|accessor, exports, session| Box::pin(async move { exports.session().call_close(accessor, session).await }))
+            .await;
     }
 
     /// Ask the session to stop: every pending import answers `cancelled`, no further one does anything, and after
     /// `stop-grace-ms` the instance is dropped. Returns at once; calls under way return.
     pub fn stop(&self) {
-        self.instance.stop();
+        self.handle.stop();
     }
 
     /// CPU that the session has used: the component's and the host's on its behalf.
     #[must_use]
     pub fn cpu(&self) -> Duration {
-        self.instance.session().meter.used()
+        self.handle.session().meter.used()
     }
 
-    fn operation(&self, what: &str) -> String {
-        format!("{what} for account {}", self.instance.session().context.account)
-    }
-
-    fn answered<R>(&self, outcome: Result<Result<R, Error>, Fault>, operation: String) -> Result<R, Fault> {
-        match outcome {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(reported(self.instance.session(), &error, operation)),
-            Err(fault) => Err(fault.within(operation)),
-        }
-    }
-
-    fn broken(&self, breach: &contract::Breach, operation: String) -> Fault {
-        broken(self.instance.session(), breach, operation)
-    }
-
-    fn outcomes(
-        &self,
-        asked: &[String],
-        outcome: Result<Result<Vec<WitOutcome>, Error>, Fault>,
-        operation: String,
-    ) -> Result<Vec<Outcome>, Fault> {
-        let outcomes = self.answered(outcome, operation.clone())?;
+    fn outcomes(&self, asked: &[String], outcomes: Vec<WitOutcome>, operation: &str) -> Result<Vec<Outcome>, Fault> {
         if outcomes.len() != asked.len() || outcomes.iter().zip(asked).any(|(outcome, id)| outcome.id != *id) {
-            let cause = format!("{} answered for other ids than it was asked", self.instance.session().connector);
+            let cause = format!("{} answered for other ids than it was asked", self.handle.session().connector);
             return Err(Fault::new(Kind::ConnectorFailed, operation).because_words(cause));
         }
         outcomes
@@ -315,9 +267,9 @@ impl ReceivingSession {
             .map(|WitOutcome { id, moved_to, failed }| {
                 if let Some(id) = &moved_to {
                     contract::at_most("an id (in octets)", id.len(), ID_OCTETS)
-                        .map_err(|breach| self.broken(&breach, operation.clone()))?;
+                        .map_err(|breach| self.handle.broken(&breach, operation.to_owned()))?;
                 }
-                Ok(Outcome { id, moved_to, failed: failed.map(|error| contract::fault_of_component(&error, operation.clone())) })
+                Ok(Outcome { id, moved_to, failed: failed.map(|error| contract::fault_of_component(&error, operation)) })
             })
             .collect()
     }
@@ -346,18 +298,4 @@ impl Fetched {
             Err(_) => Err(failed("nothing says whether the octets are whole".to_owned())),
         }
     }
-}
-
-/// What a component reported. Where it hands on a failure of the host's, the operator sees that one, with its words and remedy.
-pub(super) fn reported(session: &Session, error: &Error, operation: String) -> Fault {
-    let fault = contract::fault_of_component(error, operation.clone());
-    match session.remembered(fault.kind) {
-        Some(known) => known.within(operation),
-        None => fault,
-    }
-}
-
-/// An answer that the contract does not allow.
-pub(super) fn broken(session: &Session, breach: &contract::Breach, operation: String) -> Fault {
-    Fault::new(Kind::ConnectorFailed, operation).because_words(format!("{} broke the contract: {breach}", session.connector))
 }

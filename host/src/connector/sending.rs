@@ -1,27 +1,25 @@
 //! A session that sends: `postrider:sending` as the host calls it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use wasmtime::component::{InstancePre, ResourceAny, StreamReader};
+use wasmtime::Store;
+use wasmtime::component::{InstancePre, StreamReader};
 
 use super::bindings::sending::{Envelope as WitEnvelope, Guest as Exports, GuestIndices, Recipient as WitRecipient, Verdict as WitVerdict};
 use super::bindings::types::Error;
 use super::contract;
+use super::handle::Handle;
 use super::host::Guest;
-use super::instance::Instance;
-use super::receiving::{broken, reported};
 use super::session::Session;
 use super::streams::{Octets, Produced};
 use super::ticker::Pulse;
 use crate::fault::{Fault, Kind};
-use crate::limits::contract::{ABILITIES, ABILITY_OCTETS, MESSAGE_OCTETS, RECIPIENTS};
+use crate::limits::contract::{MESSAGE_OCTETS, RECIPIENTS};
 use crate::model::message::Extra;
 
 /// A signed-in session that sends. Calls may overlap. Dropping it ends the instance at once, whatever it is doing.
 pub struct SendingSession {
-    instance: Instance<Exports>,
-    session: ResourceAny,
+    handle: Handle<Exports>,
 }
 
 /// One recipient of an envelope.
@@ -68,18 +66,12 @@ impl SendingSession {
         indices: GuestIndices,
         session: Arc<Session>,
     ) -> Result<Self, Fault> {
-        let operation = format!("open a session of account {} with {}", session.context.account, session.connector);
-        let settings = session.context.settings.clone();
-        let limit = session.limits().open_ms;
-        let instance = Instance::start(pulse, component, session, move |store, instance| indices.load(store, instance));
-        let opening =
-            instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_open(accessor, settings).await }));
-        match tokio::time::timeout(Duration::from_millis(limit), opening).await {
-            Ok(Ok(Ok(session))) => Ok(Self { instance, session }),
-            Ok(Ok(Err(error))) => Err(reported(instance.session(), &error, operation)),
-            Ok(Err(fault)) => Err(fault.within(operation)),
-            Err(_) => Err(Fault::new(Kind::ConnectorFailed, operation).because_words(format!("it was not ready after {limit} ms"))),
-        }
+        let load = move |store: &mut Store<Guest>, instance: &wasmtime::component::Instance| indices.load(store, instance);
+        Handle::open(pulse, component, session, load, |accessor, exports, settings| {
+            Box::pin(async move { exports.session().call_open(accessor, settings).await })
+        })
+        .await
+        .map(|handle| Self { handle })
     }
 
     /// What the server can do now: "dsn", "8bit", ...
@@ -87,49 +79,37 @@ impl SendingSession {
     /// # Errors
     /// `ConnectorFailed` or `Cancelled` where the instance has ended.
     pub async fn abilities(&self) -> Result<Vec<String>, Fault> {
-        let session = self.session;
-        let operation = || self.operation("ask what the server can do");
-        let abilities = self
-            .instance
-            .call(move |accessor, exports| Box::pin(async move { exports.session().call_abilities(accessor, session).await }))
+        self.handle
+            .abilities(|accessor, exports, session| {
+                Box::pin(async move { Ok(Ok(exports.session().call_abilities(accessor, session).await?)) })
+            })
             .await
-            .map_err(|fault| fault.within(operation()))?;
-        contract::at_most("`abilities` (in words)", abilities.len(), ABILITIES)
-            .and_then(|()| abilities.iter().try_for_each(|word| contract::at_most("an ability (in octets)", word.len(), ABILITY_OCTETS)))
-            .map_err(|breach| broken(self.instance.session(), &breach, operation()))?;
-        Ok(abilities)
     }
 
     /// Send one message; one verdict a recipient, in order. An error means that nobody got it.
     ///
     /// # Errors
-    /// What the component reports; `ConnectorFailed` where it traps or answers for another number of recipients.
+    /// What the component reports; `ConnectorFailed` where it traps, hangs or answers for another number of recipients.
     pub async fn send(&self, envelope: Envelope, octets: Octets) -> Result<Vec<Verdict>, Fault> {
-        let session = self.session;
-        let operation = self.operation("send a message");
+        let operation = self.handle.operation("send a message");
         contract::at_most("an envelope (in recipients)", envelope.recipients.len(), RECIPIENTS)
             .map_err(|breach| Fault::new(Kind::Usage, operation.clone()).because(&breach))?;
         let asked = envelope.recipients.len();
         let Envelope { id, sender, recipients, size, extra } = envelope;
         let recipients = recipients.into_iter().map(|Recipient { address, extra }| WitRecipient { address, extra }).collect();
         let envelope = WitEnvelope { id, sender, recipients, size, extra };
-        let meter = Arc::clone(&self.instance.session().meter);
-        let outcome = self
-            .instance
-            .call(move |accessor, exports| {
+        let meter = Arc::clone(&self.handle.session().meter);
+        let verdicts = self
+            .handle
+            .call(operation.clone(), |accessor, exports, session| {
                 Box::pin(async move {
                     let octets = accessor.with(|store| StreamReader::new(store, Produced::new(octets, meter).0))?;
                     exports.session().call_send(accessor, session, envelope, octets).await
                 })
             })
-            .await;
-        let verdicts = match outcome {
-            Ok(Ok(verdicts)) => verdicts,
-            Ok(Err(error)) => return Err(reported(self.instance.session(), &error, operation)),
-            Err(fault) => return Err(fault.within(operation)),
-        };
+            .await?;
         if verdicts.len() != asked {
-            let cause = format!("{} gave {} verdicts for {asked} recipients", self.instance.session().connector, verdicts.len());
+            let cause = format!("{} gave {} verdicts for {asked} recipients", self.handle.session().connector, verdicts.len());
             return Err(Fault::new(Kind::ConnectorFailed, operation).because_words(cause));
         }
         let fault = |error: &Error| contract::fault_of_component(error, operation.clone());
@@ -148,21 +128,13 @@ impl SendingSession {
 
     /// Say goodbye to the server, and end. A component that takes longer than `stop-grace-ms` is not waited for.
     pub async fn close(self) {
-        let session = self.session;
-        let grace = Duration::from_millis(self.instance.session().limits().stop_grace_ms);
-        let closing =
-            self.instance.call(move |accessor, exports| Box::pin(async move { exports.session().call_close(accessor, session).await }));
-        if !matches!(tokio::time::timeout(grace, closing).await, Ok(Ok(()))) {
-            tracing::debug!(account = %self.instance.session().context.account, "The session ended without a goodbye.");
-        }
+        self.handle
+            .close(|accessor, exports, session| Box::pin(async move { exports.session().call_close(accessor, session).await }))
+            .await;
     }
 
     /// Ask the session to stop: every pending import answers `cancelled`, and after `stop-grace-ms` the instance is dropped.
     pub fn stop(&self) {
-        self.instance.stop();
-    }
-
-    fn operation(&self, what: &str) -> String {
-        format!("{what} for account {}", self.instance.session().context.account)
+        self.handle.stop();
     }
 }

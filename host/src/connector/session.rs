@@ -100,8 +100,15 @@ impl Session {
         &self.context.limits
     }
 
-    /// Run one import: counted, ended as `cancelled` when the session is stopped, and known afterwards to have waited or not.
+    /// Run one import that the host works on; see [`wait`](Self::wait).
     pub(super) async fn import<R>(&self, call: impl Future<Output = Result<R, Refusal>>) -> Result<R, Refusal> {
+        let _working = self.meter.activity.work();
+        self.wait(call).await
+    }
+
+    /// Run one import that may wait for the component itself: counted, ended as `cancelled` when the session is stopped, and known
+    /// afterwards to have waited or not.
+    pub(super) async fn wait<R>(&self, call: impl Future<Output = Result<R, Refusal>>) -> Result<R, Refusal> {
         let Ok(_under_way) = self.calls.try_acquire() else {
             return Err(Refusal::Answer(refusal(LIMIT, format!("at most {CALLS_IN_FLIGHT} calls may be under way at once"))));
         };

@@ -164,7 +164,7 @@ impl<D> StreamProducer<D> for Produced {
             *to = *from;
         }
         direct.mark_written(piece.len());
-        this.meter.renew();
+        this.meter.moved();
         this.sent += u64::try_from(piece.len()).unwrap_or(u64::MAX);
         Poll::Ready(Ok(StreamResult::Completed))
     }

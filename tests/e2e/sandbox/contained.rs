@@ -53,6 +53,7 @@ contained! {
     TooManyIds => too_many_ids_are_refused,
     EndlessFolders => an_endless_list_of_folders_is_cut,
     HangInOpen => an_open_that_hangs_is_ended,
+    HangInSync => a_call_that_does_nothing_is_ended,
     IgnoreStop => a_session_that_ignores_the_stop_is_ended,
     AskUnapprovedOrigin => an_unapproved_origin_is_refused,
     SetAuthorization => an_authorization_of_its_own_is_refused,
@@ -261,6 +262,14 @@ mod behaviours {
     pub(super) async fn an_open_that_hangs_is_ended(behaviour: Behaviour) {
         let setting = Setting::new(behaviour).bounded(|limits| limits.open_ms = 100);
         assert_ended(setting.open().await.map(drop), "100 ms");
+    }
+
+    pub(super) async fn a_call_that_does_nothing_is_ended(behaviour: Behaviour) {
+        let setting = Setting::new(behaviour).bounded(|limits| (limits.idle_ms, limits.stop_grace_ms) = (100, 100));
+        let fault = setting.sync().await.unwrap_err();
+        assert_eq!(fault.kind, Kind::ConnectorFailed, "{fault:?}");
+        assert!(fault.causes().any(|cause| cause.contains("did nothing for 100 ms (limit `idle-ms`)")), "{fault:?}");
+        assert_eq!(setting.memory.told().messages.len(), 0);
     }
 
     pub(super) async fn a_session_that_ignores_the_stop_is_ended(behaviour: Behaviour) {

@@ -79,6 +79,8 @@ behaviours! {
     EndlessFolders = "endless-folders",
     /// Never comes back from `open`.
     HangInOpen = "hang-in-open",
+    /// Sleeps for ever in the middle of a message.
+    HangInSync = "hang-in-sync",
     /// Goes on when every import says `cancelled`.
     IgnoreStop = "ignore-stop",
     /// Asks for an origin that nobody approved.

@@ -119,6 +119,17 @@ pub(crate) async fn sync(plan: &Plan, folder: Option<String>) -> Result<(), Erro
             let (octets, finished) = whole(found);
             mailbox::deliver(scope, arrival("found"), octets, finished).await
         }
+        Behaviour::HangInSync => {
+            let (mut writer, octets) = wit_stream::new();
+            let (finished, end) = wit_future::new(|| Err(error(Failure::Cancelled, "given up")));
+            wit_bindgen::spawn_local(async move {
+                writer.write_all(vec![b'x'; 100]).await;
+                runtime::sleep(u64::MAX).await;
+                drop(writer);
+                let _ = finished.write(Ok(100)).await;
+            });
+            mailbox::deliver(scope, arrival("1"), octets, end).await
+        }
         Behaviour::DropFinished => {
             let (mut writer, octets) = wit_stream::new();
             let (finished, end) = wit_future::new(|| Err(error(Failure::Cancelled, "given up")));

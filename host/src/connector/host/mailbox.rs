@@ -64,7 +64,7 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
         // Taken first: whatever happens next, both ends are disposed of.
         let octets = streams::pieces(accessor, octets)?;
         let finished = streams::value(accessor, finished)?;
-        session.import(deliver(&session, scope, arrival, octets, finished)).await
+        session.wait(deliver(&session, scope, arrival, octets, finished)).await
     }
 
     async fn set_aside(accessor: &Accessor<T, Self>, scope: Scope, arrival: Arrival, reason: Error) -> Result<(), Refusal> {
@@ -180,7 +180,7 @@ async fn deliver(
     let mut delivery = kept(session, session.context.mailroom.begin(scope, arrival).await)?;
     let mut count: u64 = 0;
     while let Some(piece) = octets.recv().await {
-        session.meter.renew();
+        session.meter.moved();
         let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         count = count.saturating_add(length);
         let most = session.limits().message_octets;

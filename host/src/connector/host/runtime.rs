@@ -30,7 +30,7 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
     async fn sleep(accessor: &Accessor<T, Self>, ms: u64) -> wasmtime::Result<()> {
         // Ended early when the session is stopped; then the next call says so.
         let _ = session(accessor)
-            .import(async {
+            .wait(async {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 Ok(())
             })

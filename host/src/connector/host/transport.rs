@@ -44,7 +44,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for Imports {
                 let max = usize::try_from(max.clamp(1, READ_OCTETS)).unwrap_or(1);
                 let octets = line.read(max, timeout_ms.map(Duration::from_millis)).await?;
                 if !octets.is_empty() {
-                    session.meter.renew();
+                    session.meter.moved();
                 }
                 Ok(octets.into())
             })
@@ -60,7 +60,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for Imports {
                 }
                 line.write(&octets).await?;
                 if !octets.is_empty() {
-                    session.meter.renew();
+                    session.meter.moved();
                 }
                 Ok(())
             })
