@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::reach::{Target, reach};
+use super::stage::Stages;
 use super::testing::{Act, Flaw, Identity, PASSWORD, Reports, Server, endpoint, script, secret};
+use super::tls::{self, ChannelBindings};
 use super::{Line, Opening, Stage, Unobserved, open};
 use crate::fault::{Fault, Kind};
 use crate::model::endpoint::{Endpoint, Protocol, Security};
@@ -407,4 +410,37 @@ async fn a_bare_stream_gets_tls_and_no_secret() {
     assert!(server.heard().is_empty());
     endpoint.security = Security::Starttls;
     assert_eq!(enter(&endpoint).await.unwrap_err().kind, Kind::Misconfigured);
+}
+
+/// The exporter at the other end of a TLS session that is opened here, beside this end's.
+async fn bindings_of_both_ends(identity: &Identity) -> (ChannelBindings, [u8; 32]) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = identity.acceptor();
+    let serving = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let stream = acceptor.accept(socket).await.unwrap();
+        stream.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).unwrap()
+    });
+    let endpoint = believing(port, Security::Tls, identity);
+    let authority = endpoint.authority();
+    let believed = tls::Believed::load(&endpoint.trust).await.unwrap();
+    let target = Target { server: &endpoint.server, port, authority: &authority, usual_ports: "" };
+    let wire = reach(target, None, Stages::new(&Unobserved, endpoint.timeouts.connect)).await.unwrap();
+    assert!(wire.channel_bindings().is_none());
+    let peer = tls::Peer { server: &endpoint.server, authority: &authority, port, security: Security::Tls };
+    let (wire, _) = tls::secure(wire, peer, &believed, &[]).await.unwrap();
+    (wire.channel_bindings().unwrap(), serving.await.unwrap())
+}
+
+#[tokio::test]
+async fn both_ends_bind_to_the_same_session() {
+    use sha2::Digest;
+    let identity = Identity::new(Flaw::None);
+    let (here, there) = bindings_of_both_ends(&identity).await;
+    assert_eq!(here.exporter.as_deref(), Some(&there));
+    assert_eq!(here.server_end_point, Some(sha2::Sha256::digest(&identity.chain[0]).to_vec()));
+    let (again, _) = bindings_of_both_ends(&identity).await;
+    assert_ne!(again.exporter, here.exporter, "two sessions are bound alike");
+    assert_eq!(again.server_end_point, here.server_end_point);
 }

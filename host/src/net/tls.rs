@@ -1,5 +1,6 @@
 //! TLS by rustls: which certificates are believed, and what a person is told when one is not.
 
+mod binding;
 pub mod certificate;
 mod explain;
 mod roots;
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, ProtocolVersion};
 use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 
+pub use self::binding::ChannelBindings;
 use self::certificate::Certificate;
 pub(super) use self::explain::mind_the_port;
 use self::verifier::Verifier;

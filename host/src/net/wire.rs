@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, R
 use tokio_rustls::client::TlsStream;
 
 use super::dial::Tcp;
+use super::tls::ChannelBindings;
 
 /// rustls asks its socket for 4 KiB at a time; a buffer below it saves three calls of the kernel in four. It is held by every
 /// idle session too, hence no more.
@@ -34,6 +35,15 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(socket: Socket) -> Self {
         Self { socket, pending: BytesMut::new() }
+    }
+
+    /// What a sign-in may be bound to; none on a clear line.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the mechanisms with channel binding take it"))]
+    pub(super) fn channel_bindings(&self) -> Option<ChannelBindings> {
+        match &self.socket {
+            Socket::Clear(_) => None,
+            Socket::Tls(stream) => Some(ChannelBindings::of(stream.get_ref().1)),
+        }
     }
 
     /// Read more into `pending`; false at the end of the stream.
