@@ -127,6 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn every_charset_that_people_write_in_is_read() {
+        for (encoded, subject) in [
+            ("=?iso-2022-jp?B?GyRCMnE1RCROJCpDTiRpJDsbKEI=?=", "会議のお知らせ"),
+            ("=?shift_jis?B?jKmQz4+R?=", "見積書"),
+            ("=?euc-jp?B?xvzL3Ljs?=", "日本語"),
+            ("=?gb18030?B?xOO6w6OsysC95w==?=", "你好，世界"),
+            ("=?big5?B?wWPF6aSkpOU=?=", "繁體中文"),
+            ("=?euc-kr?B?vsiz58fPvLy/5A==?=", "안녕하세요"),
+            ("=?koi8-r?B?8NLJ18XU?=", "Привет"),
+            ("=?windows-1251?B?0fe48g==?=", "Счёт"),
+            ("=?iso-8859-2?B?r/Oz5g==?=", "Żółć"),
+        ] {
+            assert_eq!(fields(&[format!("Subject: {encoded}\r\n\r\n").as_bytes()]).subject.as_deref(), Some(subject), "{encoded}");
+        }
+    }
+
+    #[test]
     fn the_section_is_bounded() {
         let mut section = HeaderSection::default();
         for _ in 0..100 {

@@ -18,6 +18,9 @@ use crate::uid_set::UidSet;
 /// UIDs that one command names, so that its line stays short.
 const BATCH: usize = 200;
 
+/// Ids that one `unseen` asks about: the contract's most.
+const UNSEEN_IDS: usize = 10_000;
+
 /// One change of some messages of one folder.
 #[derive(Debug)]
 pub struct Mutate<'a> {
@@ -58,8 +61,8 @@ enum State {
     Begin,
     /// Open the folder for changes.
     Select(Tag),
-    /// Which of the ids does the host have under this UIDVALIDITY?
-    Believe(Token),
+    /// Which of the ids below this place does the host have under this UIDVALIDITY?
+    Believe(Token, usize),
     /// The commands of one batch, the one at work first.
     Change(Tag, Vec<Command>),
     Over,
@@ -113,14 +116,26 @@ impl<'a> Mutate<'a> {
             return Err(Error::new(Failure::Unsupported, "the server gives no UIDVALIDITY").at(&self.folder));
         }
         self.session.selected = Some(Selected { folder: self.folder.clone(), exists: self.exists, writable: true, touched: false });
-        self.state = State::Believe(actions.ask(Question::Unseen(self.scope(), self.ids.clone())));
+        self.believe(0, actions);
         Ok(())
     }
 
-    fn believed(&mut self, unknown: &[String], actions: &mut Actions) -> Result<(), Error> {
+    /// Ask about the ids from this place on.
+    fn believe(&mut self, from: usize, actions: &mut Actions) {
+        let page: Vec<String> = self.ids.iter().skip(from).take(UNSEEN_IDS).cloned().collect();
+        let to = from + page.len();
+        self.state = State::Believe(actions.ask(Question::Unseen(self.scope(), page)), to);
+    }
+
+    fn believed(&mut self, unknown: &[String], to: usize, actions: &mut Actions) -> Result<(), Error> {
         let unknown: BTreeSet<&String> = unknown.iter().collect();
-        let known = self.ids.iter().filter(|id| !unknown.contains(id));
-        self.waiting = known.filter_map(|id| id.parse().ok()).collect();
+        let page = self.ids.iter().take(to).skip(to.saturating_sub(1) / UNSEEN_IDS * UNSEEN_IDS);
+        let known: Vec<u32> = page.filter(|id| !unknown.contains(id)).filter_map(|id| id.parse().ok()).collect();
+        known.into_iter().for_each(|uid| self.waiting.insert(uid));
+        if to < self.ids.len() {
+            self.believe(to, actions);
+            return Ok(());
+        }
         self.next_batch(actions)
     }
 
@@ -235,8 +250,12 @@ impl Machine for Mutate<'_> {
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
             Input::Lost(error) => return Err(error),
-            Input::Answer(token, Answer::Ids(unknown)) if matches!(self.state, State::Believe(asked) if asked == token) => {
-                self.believed(&unknown?, actions)?;
+            Input::Answer(token, Answer::Ids(unknown)) => {
+                if let State::Believe(asked, to) = self.state
+                    && asked == token
+                {
+                    self.believed(&unknown?, to, actions)?;
+                }
             }
             Input::Answer(..) | Input::Timer | Input::TimeUp | Input::Wanted => {}
         }
@@ -245,7 +264,7 @@ impl Machine for Mutate<'_> {
         }
         Ok(match self.state {
             State::Over => Step::Done(self.outcomes()),
-            State::Believe(_) => Step::Wait,
+            State::Believe(..) => Step::Wait,
             State::Begin | State::Select(_) | State::Change(..) => Step::Read,
         })
     }

@@ -48,6 +48,23 @@ fn keywords_are_added_and_removed() {
 }
 
 #[test]
+fn more_ids_than_one_question_takes_are_asked_about_in_several() {
+    let mut world = world();
+    world.put("INBOX", "7", "20001", b"z", &[]);
+    let ids: Vec<String> = (1..=20_001).map(|uid: u32| uid.to_string()).collect();
+    let play = Script::parse(&format!(
+        "{SELECT}
+        C: A2 UID STORE 1:2,5,20001 +FLAGS.SILENT (\\Seen)
+        S: A2 OK done"
+    ));
+    let what = What::Keywords { add: vec!["\\Seen".into()], remove: vec![] };
+    let (outcomes, world) =
+        play.play(&world, |player| player.run(&mut Mutate::new(&mut session(DOVECOT), "INBOX", ids.clone(), what.clone())?));
+    let done: Vec<&str> = outcomes.iter().filter(|outcome| outcome.failed.is_none()).map(|outcome| outcome.id.as_str()).collect();
+    assert_eq!((done, world.asked["unseen"]), (vec!["1", "2", "5", "20001"], 3));
+}
+
+#[test]
 fn messages_move_and_tell_their_new_ids() {
     let what = What::Move("Trash".into());
     let text = r#"

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::machine::{Answer, Question};
 use crate::types::{Arrival, Change, Error, Failure, Page, Scope};
 
+/// Ids that one call may carry: the contract's most.
+const IDS: usize = 10_000;
+
 /// What the host has.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -96,6 +99,9 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, question: Question) -> Answer {
+        if let Question::Unseen(_, ids) | Question::Removed(_, ids) = &question {
+            assert!(ids.len() <= IDS, "{} ids in one question: the host takes {IDS}", ids.len());
+        }
         let (name, answer) = match question {
             Question::Unseen(scope, ids) => ("unseen", Answer::Ids(Ok(ids.into_iter().filter(|id| !self.has(&scope, id)).collect()))),
             Question::Known(scope, after, max) => ("known", Answer::Page(Ok(self.page(&scope, after.as_deref(), max)))),
