@@ -98,6 +98,24 @@ fn a_killed_daemon_leaves_a_home_that_works() {
 }
 
 #[test]
+fn a_sink_that_cannot_be_delivered_to_is_shown_until_it_can() {
+    let scene = Scene::with(Setup::default());
+    let maildir = scene.add_maildir("files", &[]);
+    let _daemon = daemon(&scene);
+    std::fs::remove_dir_all(maildir.path()).unwrap();
+    std::fs::write(maildir.path(), "in the way").unwrap();
+    scene.deliver([corpus::note("before")]);
+    wait::until_true("the failure is shown", || scene.postrider.json(&["status"])["sinks"][0]["fault"]["kind"] == "storage");
+    let status = scene.postrider.succeed(&["status"]).stdout;
+    let status = String::from_utf8(status).unwrap();
+    assert!(status.contains("failing since 20") && status.contains("files"), "{status}");
+    std::fs::remove_file(maildir.path()).unwrap();
+    wait::until_true("the message is delivered after all", || scene.postrider.json(&["status"])["sinks"][0]["pending"] == 0);
+    wait::until_true("and nothing fails", || scene.postrider.json(&["status"])["sinks"][0]["fault"].is_null());
+    assert_eq!(maildir.files().len(), 1);
+}
+
+#[test]
 fn a_server_that_goes_and_comes_back_is_received_again() {
     let mut scene = Scene::with(Setup::default());
     scene.deliver([corpus::note("before")]);

@@ -355,6 +355,8 @@ pub struct SinkStatus {
     pub pending: u64,
     /// Why the last delivery failed; none: it did not.
     pub fault: Option<Fault>,
+    /// Since when deliveries fail.
+    pub since: Option<Timestamp>,
 }
 
 /// The fault with the account's name in the commands that it recommends: `net` knows a server, and not whose it is.

@@ -2,7 +2,7 @@
 
 use super::context::{Context, unexpected};
 use super::text::{fields, octets, table};
-use crate::api::{AccountStatus, Reply, Request, StatusView};
+use crate::api::{AccountStatus, Reply, Request, SinkStatus, StatusView};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 
@@ -37,17 +37,33 @@ fn describe(status: &StatusView) -> String {
             ]
         })
         .collect();
-    let sinks: Vec<_> = status.sinks.iter().map(|sink| [sink.name.to_string(), sink.pending.to_string()]).collect();
-    let tables =
-        [table(["ACCOUNT", "MESSAGES", "SIZE", "SET ASIDE", "COMPLETE AT", "STATE"], &accounts), table(["SINK", "PENDING"], &sinks)];
+    let sinks: Vec<_> = status.sinks.iter().map(|sink| [sink.name.to_string(), sink.pending.to_string(), sink_state(sink)]).collect();
+    let tables = [
+        table(["ACCOUNT", "MESSAGES", "SIZE", "SET ASIDE", "COMPLETE AT", "STATE"], &accounts),
+        table(["SINK", "PENDING", "STATE"], &sinks),
+    ];
     tables.iter().filter(|table| !table.is_empty()).fold(head, |text, table| format!("{text}\n{table}"))
+}
+
+/// "ok", or "failing since ...: cannot deliver to ...: ...".
+fn sink_state(sink: &SinkStatus) -> String {
+    match (&sink.fault, sink.since) {
+        (None, _) => "ok".to_owned(),
+        (Some(fault), Some(since)) => format!("failing since {}: {}", since.to_rfc3339(), in_a_line(fault)),
+        (Some(fault), None) => format!("failing: {}", in_a_line(fault)),
+    }
+}
+
+/// What failed, and the cause at the bottom of it.
+fn in_a_line(fault: &Fault) -> String {
+    fault.causes().last().map_or_else(|| fault.to_string(), |cause| format!("{fault}: {cause}"))
 }
 
 /// "watching", or "retrying: cannot connect to ...".
 fn state(account: &AccountStatus) -> String {
     match (&account.state, &account.fault) {
-        (Some(state), Some(fault)) => format!("{state}: {fault}"),
-        (None, Some(fault)) => format!("failed: {fault}"),
+        (Some(state), Some(fault)) => format!("{state}: {}", in_a_line(fault)),
+        (None, Some(fault)) => format!("failed: {}", in_a_line(fault)),
         (Some(state), None) => state.clone(),
         (None, None) if account.last_complete.is_none() => "never received".to_owned(),
         (None, None) => String::new(),

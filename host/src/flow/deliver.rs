@@ -76,6 +76,13 @@ async fn follow_one(host: &Host, definition: &Sink, watcher: &Arc<dyn Watcher>, 
         // Asked before the attempt: what is stored before `stop` is delivered.
         let is_last = stop.is_cancelled();
         let fault = bring_up_to_date(host, definition, watcher, &mut messages).await.err();
+        let noted = match &fault {
+            None => host.forget_sink_failure(&definition.name).await,
+            Some(fault) => host.note_sink_failure(&definition.name, fault).await,
+        };
+        if let Err(fault) = noted {
+            tracing::warn!(sink = %definition.name, %fault, "how the delivery ended is not kept");
+        }
         if is_last {
             return Followed { sink: definition.name.clone(), messages, fault };
         }

@@ -9,15 +9,16 @@ use tokio::sync::{Mutex, OnceCell, watch};
 use super::credentials::VaultBroker;
 use super::event::{Event, Watcher};
 use super::mailroom::{AccountMailroom, Tally};
-use super::standing::{LastPass, Standings};
+use super::standing::{LastPass, SinkFailure, Standings};
 use crate::account::RECEIVE;
+use crate::clock::Timestamp;
 use crate::connector::approval::{Approval, Wishes};
 use crate::connector::manifest::Manifest;
 use crate::connector::registry::Registry;
 use crate::connector::{CacheFolder, Engine, HttpAccess, Prepared, ReceivingSession, SessionContext};
 use crate::fault::{Fault, Kind};
 use crate::model::account::{Account, Role};
-use crate::model::name::{AccountId, AccountName, ConnectorId};
+use crate::model::name::{AccountId, AccountName, ConnectorId, SinkName};
 use crate::model::sink::Sink;
 use crate::net::{Observe, StageReport};
 use crate::secret::Secret;
@@ -31,6 +32,9 @@ pub const SINKS: &str = "sink";
 
 /// The store's collection of each account's last pass, by account id.
 const LAST_PASSES: &str = "last-pass";
+
+/// The store's collection of sinks that cannot be delivered to, by name.
+const SINK_FAILURES: &str = "sink-failure";
 
 /// The store's collection of keys that this machine made for itself.
 const KEYS: &str = "key";
@@ -107,6 +111,38 @@ impl Host {
     pub async fn put_last_pass(&self, account: AccountId, pass: &LastPass) -> Result<(), Fault> {
         let octets = serde_json::to_vec(pass).map_err(|error| Fault::new(Kind::Bug, "write down how a pass ended").because(&error))?;
         Ok(self.store.put_document(LAST_PASSES, &account.to_string(), &octets).await?)
+    }
+
+    /// Why a sink gets nothing; none: it does, or there was nothing for it yet.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from reading it.
+    pub async fn sink_failure(&self, sink: &SinkName) -> Result<Option<SinkFailure>, Fault> {
+        let octets = self.store.document(SINK_FAILURES, sink.as_str()).await?;
+        octets.map(|octets| parse_document(SINK_FAILURES, &octets)).transpose()
+    }
+
+    /// Keep that a delivery to a sink failed, and since when they do.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from writing it.
+    pub async fn note_sink_failure(&self, sink: &SinkName, fault: &Fault) -> Result<(), Fault> {
+        let since = self.sink_failure(sink).await?.map_or_else(Timestamp::now, |failure| failure.since);
+        let failure = SinkFailure { fault: fault.clone(), since };
+        let octets =
+            serde_json::to_vec(&failure).map_err(|error| Fault::new(Kind::Bug, "write down how a delivery ended").because(&error))?;
+        Ok(self.store.put_document(SINK_FAILURES, sink.as_str(), &octets).await?)
+    }
+
+    /// The sink works, or is gone.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from writing it.
+    pub async fn forget_sink_failure(&self, sink: &SinkName) -> Result<(), Fault> {
+        if self.store.document(SINK_FAILURES, sink.as_str()).await?.is_some() {
+            self.store.remove_document(SINK_FAILURES, sink.as_str()).await?;
+        }
+        Ok(())
     }
 
     /// The accounts of these names, or all that receive where there are none.

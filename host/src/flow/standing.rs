@@ -51,6 +51,15 @@ pub struct LastPass {
     pub fault: Option<Fault>,
 }
 
+/// Why a sink does not get what is stored; kept in the store until it gets something again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkFailure {
+    /// What failed last.
+    pub fault: Fault,
+    /// Since when nothing was delivered.
+    pub since: Timestamp,
+}
+
 /// The standings of all accounts of a running daemon.
 #[derive(Debug, Default)]
 pub struct Standings(Mutex<BTreeMap<AccountId, Standing>>);

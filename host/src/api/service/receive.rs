@@ -48,7 +48,8 @@ impl Service {
         let mut sinks = Vec::new();
         for followed in followed?.into_iter().filter(|followed| followed.fault.is_some()) {
             let pending = self.pending(&followed.sink).await?;
-            sinks.push(SinkStatus { name: followed.sink, pending, fault: followed.fault });
+            let since = self.host().sink_failure(&followed.sink).await?.map(|failure| failure.since);
+            sinks.push(SinkStatus { name: followed.sink, pending, fault: followed.fault, since });
         }
         Ok((passes, sinks))
     }
@@ -65,10 +66,12 @@ impl Service {
                 position = self.store().sink_position(&sink.name).await?;
             }
             if position < durable {
-                let fault = Fault::new(Kind::Transient, format!("wait for the sink `{}`", sink.name))
+                let late = Fault::new(Kind::Transient, format!("wait for the sink `{}`", sink.name))
                     .because_words("it has not got all that is stored yet")
-                    .with_remedy("the daemon goes on; its log says what holds the sink up");
-                behind.push(SinkStatus { name: sink.name, pending: durable - position, fault: Some(fault) });
+                    .with_remedy("the daemon goes on; `postrider status` shows how far it is");
+                let failure = self.host().sink_failure(&sink.name).await?;
+                let (fault, since) = failure.map_or((late, None), |failure| (failure.fault, Some(failure.since)));
+                behind.push(SinkStatus { name: sink.name, pending: durable - position, fault: Some(fault), since });
             }
         }
         Ok(behind)

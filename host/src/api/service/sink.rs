@@ -62,6 +62,7 @@ impl Service {
         }
         self.store().remove_document(SINKS, name.as_str()).await?;
         self.store().remove_sink_position(&name).await?;
+        self.host().forget_sink_failure(&name).await?;
         Ok(Reply::Done)
     }
 }

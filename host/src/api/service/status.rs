@@ -15,7 +15,9 @@ impl Service {
         }
         let mut sinks = Vec::new();
         for sink in self.host().sinks().await? {
-            sinks.push(SinkStatus { pending: self.pending(&sink.name).await?, name: sink.name, fault: None });
+            let failure = self.host().sink_failure(&sink.name).await?;
+            let (fault, since) = failure.map(|failure| (failure.fault, failure.since)).unzip();
+            sinks.push(SinkStatus { pending: self.pending(&sink.name).await?, name: sink.name, fault, since });
         }
         let paths = &self.0.paths;
         Ok(Reply::Status(Box::new(StatusView {
