@@ -8,6 +8,7 @@
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
 //! | `spool` | bodies in segments |
+//! | `failpoint` | every step that changes what is on disk, for tests to break |
 //! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
 
 use std::path::Path;
@@ -30,6 +31,7 @@ mod check;
 mod committer;
 mod documents;
 mod error;
+mod failpoint;
 mod files;
 #[doc(hidden)]
 pub mod fuzz;

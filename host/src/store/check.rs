@@ -1,5 +1,6 @@
 //! `store check`: every record opened and compared with every other that must agree with it, every body opened and hashed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Store;
@@ -45,16 +46,17 @@ fn check(open: &Arc<Open>, mut progress: impl FnMut(CheckProgress)) -> Result<Ch
         // Listed while nothing is appended to a record: what comes later is no matter of this check.
         Ok((messages, open.spool.segments().list()?))
     })?;
-    check.check_segments(&segments)?;
     let total = messages.len() as u64;
     let mut referenced = 0;
+    let mut referenced_segments = HashSet::new();
     for (done, place) in (0..).zip(messages) {
         if done % REPORT_EVERY == 0 {
             progress(CheckProgress { done, total });
         }
-        referenced += check.check_body(place)?;
+        referenced += check.check_body(place, &mut referenced_segments)?;
     }
     progress(CheckProgress { done: total, total });
+    check.check_segments(&segments, &referenced_segments)?;
     let octets: u64 = segments.iter().map(|(_, octets)| octets.saturating_sub(super::spool::segment::HEADER_OCTETS)).sum();
     check.report.unreferenced_octets = octets.saturating_sub(referenced);
     Ok(check.report)

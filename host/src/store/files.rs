@@ -6,15 +6,29 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::Error;
+use super::failpoint::{Failpoint, at};
 
 /// Make a folder for the owner only, where there is none.
 pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("make the folder", path))
+    let make = || fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    at(Failpoint::FolderMake, make).map_err(Error::io("make the folder", path))
 }
 
 /// Make the entries of a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync the folder", path))
+    at(Failpoint::FolderSync, || File::open(path)?.sync_all()).map_err(Error::io("sync the folder", path))
+}
+
+/// Make durable that `path` is there, up to the root of the file system: somebody may have made the folders above it just now.
+pub(super) fn sync_way_to(path: &Path) -> Result<(), Error> {
+    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        match sync_folder(folder) {
+            // Who may not read a folder did not make what stands in it.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Write a file so that after a crash it has its old content or its new one; durable on return.
@@ -23,11 +37,11 @@ pub(super) fn replace(path: &Path, octets: &[u8]) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options.open(&draft).and_then(|mut file| {
-        file.write_all(octets)?;
-        file.sync_all()
+        at(Failpoint::DraftWrite, || file.write_all(octets))?;
+        at(Failpoint::DraftSync, || file.sync_all())
     });
     written.map_err(Error::io("write", &draft))?;
-    fs::rename(&draft, path).map_err(Error::io("replace", path))?;
+    at(Failpoint::DraftRename, || fs::rename(&draft, path)).map_err(Error::io("replace", path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 

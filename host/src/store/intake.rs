@@ -155,13 +155,15 @@ impl Intake {
         // Given up before its answer, the checkpoint may have been made or not: the session cannot go on from either.
         let mut outcome = Outcome { inner: &self.inner, failure: Some(Failure(None)) };
         let account = self.inner.account;
-        let generation = open.spool.generation();
-        let checkpoint = Checkpoint { account, steps, scope, cursor, generation, limits: self.inner.limits.clone() };
+        let limits = self.inner.limits.clone();
+        let spool = Arc::clone(&open.spool);
         let reached = Arc::new(AtomicU64::new(0));
         let work = {
             let reached = Arc::clone(&reached);
             move |tx: &mut Transaction<'_>| {
-                apply::apply(tx, checkpoint)?;
+                // Asked here, on the committer's thread: only it finds out that octets were lost.
+                let generation = spool.generation();
+                apply::apply(tx, Checkpoint { account, steps, scope, cursor, generation, limits })?;
                 reached.store(tx.head()?.sequence, Ordering::Release);
                 Ok(())
             }

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::error::{Error, KeyError};
+use super::failpoint::{Failpoint, at};
 use super::files;
 use super::seal::{KeyOctets, derived};
 
@@ -93,7 +94,7 @@ impl MasterKey {
 
     fn make_file(path: &Path) -> Result<Self, Error> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io("make the folder", folder))?;
+        files::make_folder(folder)?;
         let mut octets = Zeroizing::new([0; 32]);
         getrandom::fill(octets.as_mut_slice()).map_err(Error::Random)?;
         let digits = Zeroizing::new(data_encoding::HEXLOWER.encode(octets.as_slice()));
@@ -104,22 +105,20 @@ impl MasterKey {
         ));
         // Complete under another name first: a key file that is cut short would look like another key.
         let draft = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(Error::io("make the key file", &draft))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::io("write the key file", &draft))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = at(Failpoint::KeyMake, || options.open(&draft)).map_err(Error::io("make the key file", &draft))?;
+        let write = || file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        at(Failpoint::KeyWrite, write).map_err(Error::io("write the key file", &draft))?;
         // A link does not replace a key that somebody else has put there meanwhile; a rename would.
-        let linked = fs::hard_link(&draft, path);
-        fs::remove_file(&draft).map_err(Error::io("remove the draft", &draft))?;
+        let linked = at(Failpoint::KeyLink, || fs::hard_link(&draft, path));
+        at(Failpoint::KeyDraftRemove, || fs::remove_file(&draft)).map_err(Error::io("remove the draft", &draft))?;
         match linked {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Self::read_file(path),
             linked => linked.map_err(Error::io("make the key file", path))?,
         }
-        files::sync_folder(folder)?;
+        let whole = std::path::absolute(path).map_err(Error::io("find", path))?;
+        files::sync_way_to(&whole)?;
         tracing::info!(file = %path.display(), "made a new master key: keep a copy apart from the data, losing it loses all mail");
         Self::parse(&text, path.display().to_string())
     }

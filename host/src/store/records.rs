@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::{Error, RecordsError};
+use super::failpoint::{Failpoint, at};
 use super::files;
 use super::keyring::Keyring;
 use super::layout::{HEAD_KEY, kind};
@@ -49,7 +50,7 @@ impl Records {
         let tree = loop {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_OCTETS).flush_every_ms(None).mode(sled::Mode::HighThroughput);
             // A damaged file can make sled panic while it recovers; that is damage, and no reason to take the host down.
-            match std::panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
+            match std::panic::catch_unwind(AssertUnwindSafe(|| at(Failpoint::TreeOpen, || config.open()))) {
                 Ok(Ok(tree)) => break tree,
                 Ok(Err(sled::Error::Io(error))) if error.to_string().starts_with("could not acquire lock") && tries < LOCK_TRIES => {
                     tries += 1;
@@ -140,19 +141,19 @@ impl Records {
                 None => batch.remove(key),
             }
         }
-        self.tree.apply_batch(batch).map_err(|error| self.error("write", error))
+        at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
     }
 
     /// Make durable what was applied.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        self.tree.flush().map_err(|error| self.error("flush", error))?;
+        at(Failpoint::TreeFlush, || self.tree.flush()).map_err(|error| self.error("flush", error))?;
         self.sync_blobs()?;
-        self.data.sync_data().map_err(Error::io("sync the data file in", &self.path))
+        at(Failpoint::TreeSync, || self.data.sync_data()).map_err(Error::io("sync the data file in", &self.path))
     }
 
     /// Make durable what an earlier process may have left in the page cache, and the folder's entries.
-    pub(super) fn sync_all(&self) -> Result<(), Error> {
-        self.data.sync_all().map_err(Error::io("sync the data file in", &self.path))?;
+    pub(super) fn resync(&self) -> Result<(), Error> {
+        at(Failpoint::TreeResync, || self.data.sync_all()).map_err(Error::io("sync the data file in", &self.path))?;
         self.sync_blobs()?;
         files::sync_folder(&self.path)
     }
@@ -166,7 +167,7 @@ impl Records {
             let name = entry.map_err(Error::io("list", &folder))?.file_name();
             if !synced.contains(&name) {
                 let path = folder.join(&name);
-                match File::open(&path).and_then(|file| file.sync_all()) {
+                match at(Failpoint::BlobSync, || File::open(&path)?.sync_all()) {
                     // Sled has thrown it away meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     result => result.map_err(Error::io("sync", &path))?,

@@ -109,16 +109,14 @@ impl Open {
         };
         let keyring = Arc::new(keyring);
         let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring))?);
-        records.sync_all()?;
+        records.resync()?;
         let spool = Arc::new(Spool::open(&spool::folder(dir), Arc::clone(&keyring))?);
         let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.sealer.index())?;
         let mark = recover(&records, durable)?;
         watermark.advance(mark)?;
         if is_new {
+            files::sync_way_to(dir)?;
             files::replace(&dir.join("format"), format!("postrider store, format {FORMAT}\n").as_bytes())?;
-            if let Some(parent) = dir.parent() {
-                files::sync_folder(parent)?;
-            }
         }
         let accounts = read_accounts(&records)?;
         let newest = accounts.keys().map(|account| Ok((*account, newest_of(&records, *account)?))).collect::<Result<_, Error>>()?;
@@ -171,7 +169,7 @@ fn is_new(dir: &Path) -> Result<bool, Error> {
     };
     for entry in entries {
         let name = entry.map_err(Error::io("list", dir))?.file_name();
-        let ours = ["lock", "keyring", "keyring.new", "records", "spool", "watermark", "format.new"];
+        let ours = ["lock", "keyring", "keyring.new", "records", "spool", "watermark", "watermark.new", "format.new"];
         if !ours.iter().any(|ours| name == *ours) {
             return Err(not_a_store("it holds other files, and no file `format`"));
         }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::Semaphore;
 
 use super::error::Error;
+use super::failpoint::{Failpoint, at};
 use super::files;
 use super::keyring::Keyring;
 use super::record::Extent;
@@ -63,7 +64,7 @@ impl Spool {
     pub(super) fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Self, Error> {
         files::make_folder(path)?;
         let segments = Arc::new(Segments::new(path.to_owned(), keyring.store));
-        segments.sync_all()?;
+        segments.resync()?;
         let (segment, offset) = match segments.last()? {
             Some(last) if last.octets < SEGMENT_OCTETS && last.is_good => (last.number, last.octets),
             Some(last) => (last.number + 1, 0),
@@ -168,7 +169,8 @@ impl Spool {
 
     fn sync_files(&self, files: &[(u64, Arc<File>)], has_new: bool) -> Result<(), Error> {
         for (number, file) in files {
-            file.sync_data().map_err(Error::io("sync the segment", &self.segments.path_of(*number)))?;
+            let sync = || file.sync_data();
+            at(Failpoint::SegmentSync, sync).map_err(Error::io("sync the segment", &self.segments.path_of(*number)))?;
         }
         if has_new { files::sync_folder(self.segments.folder()) } else { Ok(()) }
     }

@@ -16,6 +16,7 @@ mod adoption;
 mod crash;
 mod damage;
 mod intake;
+mod lab;
 mod model;
 mod opening;
 mod spool;

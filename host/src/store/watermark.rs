@@ -2,10 +2,11 @@
 //! with its own keyed check; the better one counts.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::failpoint::{Failpoint, at};
 use super::files;
 use super::seal::IndexKey;
 
@@ -33,37 +34,25 @@ pub(super) struct Watermark {
 impl Watermark {
     /// Open the file, or make it; the mark that it holds. A file without a good slot has lost its content: `None`.
     pub(super) fn open(path: &Path, index: &IndexKey) -> Result<(Self, Option<Mark>), Error> {
-        let is_new = !path.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(Error::io("open", path))?;
-        let watermark = Self { file, path: path.to_owned(), check: index.hash("watermark", &[]) };
-        if is_new {
-            watermark.advance(Mark::default())?;
-            if let Some(folder) = path.parent() {
-                files::sync_folder(folder)?;
-            }
-            return Ok((watermark, Some(Mark::default())));
+        let check = index.hash("watermark", &[]);
+        if !path.exists() {
+            // Whole under another name first: a file that is cut short would look like one that has lost its content.
+            files::replace(path, &slot_of(&check, Mark::default()))?;
         }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = at(Failpoint::WatermarkOpen, || options.open(path)).map_err(Error::io("open", path))?;
+        let watermark = Self { file, path: path.to_owned(), check };
         let best = [0, 1].into_iter().filter_map(|slot| watermark.read_slot(slot)).max_by_key(|mark| mark.commit);
         Ok((watermark, best))
     }
 
     /// Write `mark` over the older slot; durable on return.
     pub(super) fn advance(&self, mark: Mark) -> Result<(), Error> {
-        let mut slot = Vec::with_capacity(SLOT);
-        slot.extend_from_slice(MAGIC);
-        slot.extend_from_slice(&mark.commit.to_be_bytes());
-        slot.extend_from_slice(&mark.sequence.to_be_bytes());
-        let check = self.check_of(&slot);
-        slot.extend_from_slice(&check);
+        let slot = slot_of(&self.check, mark);
         let offset = mark.commit % 2 * SLOT_DISTANCE;
-        self.file.write_all_at(&slot, offset).and_then(|()| self.file.sync_data()).map_err(Error::io("write", &self.path))
+        let written = at(Failpoint::WatermarkWrite, || self.file.write_all_at(&slot, offset));
+        written.and_then(|()| at(Failpoint::WatermarkSync, || self.file.sync_data())).map_err(Error::io("write", &self.path))
     }
 
     fn read_slot(&self, slot: u64) -> Option<Mark> {
@@ -72,16 +61,26 @@ impl Watermark {
         let (content, check) = octets.split_last_chunk::<16>()?;
         let (magic, numbers) = content.split_first_chunk::<8>()?;
         let (commit, sequence) = numbers.split_first_chunk::<8>()?;
-        if magic != MAGIC || *check != self.check_of(content) {
+        if magic != MAGIC || *check != check_of(&self.check, content) {
             return None;
         }
         Some(Mark { commit: u64::from_be_bytes(*commit), sequence: u64::from_be_bytes(sequence.try_into().ok()?) })
     }
+}
 
-    fn check_of(&self, content: &[u8]) -> [u8; 16] {
-        let digest: [u8; 32] = blake3::keyed_hash(&self.check, content).into();
-        digest.first_chunk().copied().unwrap_or_default()
-    }
+fn slot_of(check: &[u8; 32], mark: Mark) -> Vec<u8> {
+    let mut slot = Vec::with_capacity(SLOT);
+    slot.extend_from_slice(MAGIC);
+    slot.extend_from_slice(&mark.commit.to_be_bytes());
+    slot.extend_from_slice(&mark.sequence.to_be_bytes());
+    let check = check_of(check, &slot);
+    slot.extend_from_slice(&check);
+    slot
+}
+
+fn check_of(key: &[u8; 32], content: &[u8]) -> [u8; 16] {
+    let digest: [u8; 32] = blake3::keyed_hash(key, content).into();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

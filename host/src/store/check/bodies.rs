@@ -8,13 +8,14 @@ use crate::store::layout::Place;
 use crate::store::spool::segment::HEADER_OCTETS;
 
 impl Check<'_> {
-    pub(super) fn check_segments(&mut self, segments: &[(u64, u64)]) -> Result<(), Error> {
+    /// The headers of the segments that records refer to; what stands in others belongs to nobody.
+    pub(super) fn check_segments(&mut self, segments: &[(u64, u64)], referenced: &HashSet<u64>) -> Result<(), Error> {
         let mut seen = HashSet::new();
         for (number, octets) in segments {
             let is_new = seen.insert(number);
             // It is just being made, or its making was cut off: nothing acknowledged can be in it. What a record looks for in a segment
-            // that somebody cut so short is found missing below.
-            if *octets < HEADER_OCTETS {
+            // that somebody cut so short was found missing.
+            if *octets < HEADER_OCTETS || !referenced.contains(number) {
                 continue;
             }
             let finding = self.open.spool.segments().check_header(*number)?.err();
@@ -26,11 +27,12 @@ impl Check<'_> {
     }
 
     /// Read a message's body; the octets on disk that its record refers to.
-    pub(super) fn check_body(&mut self, place: Place) -> Result<u64, Error> {
+    pub(super) fn check_body(&mut self, place: Place, segments: &mut HashSet<u64>) -> Result<u64, Error> {
         // It may have been removed since the records were walked.
         let Some(record) = self.message_at(place)? else { return Ok(0) };
         let Some(body) = record.body() else { return Ok(0) };
         let referenced = body.extents.iter().map(|extent| extent.length).sum();
+        segments.extend(body.extents.iter().map(|extent| extent.segment));
         let mut chunks = self.open.chunks(place, record.message, body.clone());
         loop {
             let next = chunks.next();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::error::Error;
+use crate::store::failpoint::{Failpoint, at};
 use crate::store::files;
 
 /// Octets of a segment's header; frames follow.
@@ -77,10 +78,10 @@ impl Segments {
     }
 
     /// Make durable what an earlier process may have left in the page cache.
-    pub(super) fn sync_all(&self) -> Result<(), Error> {
+    pub(super) fn resync(&self) -> Result<(), Error> {
         for (number, _) in self.list()? {
             let path = self.path_of(number);
-            File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("sync the segment", &path))?;
+            at(Failpoint::SegmentResync, || File::open(&path)?.sync_all()).map_err(Error::io("sync the segment", &path))?;
         }
         files::sync_folder(&self.folder)
     }
@@ -88,15 +89,11 @@ impl Segments {
     /// Make the file of a segment, with its header. A file of this number that is there already is none of ours and stays.
     pub(super) fn make(&self, segment: u64, epoch: u32) -> Result<Arc<File>, Error> {
         let path = self.path_of(segment);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::io("make the segment", &path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = at(Failpoint::SegmentMake, || options.open(&path)).map_err(Error::io("make the segment", &path))?;
         let header = encode_header(&Header { segment, epoch, store: self.store });
-        file.write_all_at(&header, 0).map_err(Error::io("write to the segment", &path))?;
+        at(Failpoint::SegmentHeader, || file.write_all_at(&header, 0)).map_err(Error::io("write to the segment", &path))?;
         let file = Arc::new(file);
         self.keep_open(segment, &file);
         Ok(file)

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::segment::Segments;
 use crate::store::error::Error;
+use crate::store::failpoint::{Failpoint, at};
 
 /// What the thread is asked to do, in this order.
 pub(super) enum Order {
@@ -50,6 +51,8 @@ fn write_out(segments: &Segments, epoch: u32, budget: &Semaphore, orders: &mpsc:
     let mut dirty: BTreeMap<u64, Arc<File>> = BTreeMap::new();
     let mut has_new = false;
     let mut failure = None;
+    // Nothing is written to segments up to here any more: what is still on its way to them was given up with the failure.
+    let mut given_up = 0;
     while let Ok(order) = orders.recv() {
         match order {
             Order::Make { segment } => match segments.make(segment, epoch) {
@@ -57,17 +60,24 @@ fn write_out(segments: &Segments, epoch: u32, budget: &Semaphore, orders: &mpsc:
                     dirty.insert(segment, file);
                     has_new = true;
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    failure = Some(error);
+                    given_up = segment;
+                }
             },
             Order::Write { segment, offset, octets } => {
                 // Behind a failure there is nothing to save: the report gives up all of it.
-                if failure.is_none() {
+                if failure.is_none() && segment > given_up {
                     let written = segments.file_to_write(segment).and_then(|file| {
-                        file.write_all_at(&octets, offset).map_err(Error::io("write to the segment", &segments.path_of(segment)))?;
+                        let write = || file.write_all_at(&octets, offset);
+                        at(Failpoint::SegmentWrite, write).map_err(Error::io("write to the segment", &segments.path_of(segment)))?;
                         dirty.insert(segment, file);
                         Ok(())
                     });
-                    failure = written.err();
+                    if let Err(error) = written {
+                        failure = Some(error);
+                        given_up = segment;
+                    }
                 }
                 budget.add_permits(octets.len());
             }
