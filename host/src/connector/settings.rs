@@ -1,6 +1,8 @@
 //! The settings that a connector takes: a flat subset of JSON Schema (draft 2020-12), so that the command line and a form
 //! can be made of it, and so that a stranger's schema cannot make the host compute for long.
 
+mod property;
+
 use std::fmt;
 
 use jsonschema::PatternOptions;
@@ -8,6 +10,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use self::property::{check_keywords, check_property, coerce, shorten, takes};
 use crate::fault::{Fault, Kind};
 
 /// Octets of one account's settings, as JSON.
@@ -21,25 +24,6 @@ const PATTERN_OCTETS: usize = 1 << 20;
 
 /// Keywords taken at the top.
 const TOP_KEYWORDS: &[&str] = &["$schema", "title", "description", "type", "properties", "required", "additionalProperties"];
-
-/// Keywords taken for one setting.
-const KEYWORDS: &[&str] = &[
-    "title",
-    "description",
-    "type",
-    "default",
-    "examples",
-    "enum",
-    "minimum",
-    "maximum",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "items",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-];
 
 /// A JSON Schema of an object whose properties are texts, numbers, booleans, or lists of these. It is always closed: a setting
 /// that it does not name is refused.
@@ -255,214 +239,5 @@ impl SettingsSchema {
     }
 }
 
-fn check_keywords(at: &str, schema: &Map<String, Value>, allowed: &[&str]) -> Result<(), SchemaError> {
-    match schema.keys().find(|key| !allowed.contains(&key.as_str())) {
-        Some(key) => Err(SchemaError {
-            at: format!("{at}.{}", shorten(key)),
-            wrong: format!(
-                "is not taken here: settings are a flat subset of JSON Schema, and these keywords are it: {}",
-                allowed.join(", ")
-            ),
-        }),
-        None => Ok(()),
-    }
-}
-
-fn check_property(name: &str, property: &Value) -> Result<(), SchemaError> {
-    let at = format!("settings.properties.{}", shorten(name));
-    let wrong = |wrong: &str| Err(SchemaError { at: at.clone(), wrong: wrong.to_owned() });
-    let in_set = name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-    if !in_set || !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 64 {
-        return wrong("is no name for a setting: 1 to 64 characters of a-z, 0-9 and '-', a letter first");
-    }
-    let Some(keywords) = property.as_object() else { return wrong("must be an object") };
-    check_keywords(&at, keywords, KEYWORDS)?;
-    match keywords.get("type").and_then(Value::as_str) {
-        Some("string" | "integer" | "number" | "boolean") => {
-            if keywords.contains_key("items") {
-                wrong("is no list, and cannot have `items`")
-            } else {
-                Ok(())
-            }
-        }
-        Some("array") => check_items(&at, keywords.get("items")),
-        _ => wrong("needs a `type`: string, integer, number, boolean or array"),
-    }
-}
-
-fn check_items(at: &str, items: Option<&Value>) -> Result<(), SchemaError> {
-    let at = format!("{at}.items");
-    let Some(items) = items.and_then(Value::as_object) else {
-        return Err(SchemaError { at, wrong: "must be an object: what the list is made of".to_owned() });
-    };
-    check_keywords(&at, items, KEYWORDS)?;
-    match items.get("type").and_then(Value::as_str) {
-        Some("string" | "integer" | "number" | "boolean") => Ok(()),
-        _ => Err(SchemaError { at, wrong: "needs a `type`: string, integer, number or boolean".to_owned() }),
-    }
-}
-
-/// What a setting takes, in words.
-fn takes(property: &Value) -> String {
-    if let Some(options) = property.get("enum").and_then(Value::as_array) {
-        let options: Vec<String> = options.iter().map(|option| format!("`{}`", plain(option))).collect();
-        return format!("one of {}", options.join(", "));
-    }
-    let ends = |least: &str, most: &str, unit: &str| match (property.get(least), property.get(most)) {
-        (Some(least), Some(most)) => format!(" {}{least} to {most}{unit}", if unit.is_empty() { "from " } else { "of " }),
-        (Some(least), None) => format!(" of at least {least}{unit}"),
-        (None, Some(most)) => format!(" of at most {most}{unit}"),
-        (None, None) => String::new(),
-    };
-    match property.get("type").and_then(Value::as_str) {
-        Some("integer") => format!("a whole number{}", ends("minimum", "maximum", "")),
-        Some("number") => format!("a number{}", ends("minimum", "maximum", "")),
-        Some("boolean") => "true or false".to_owned(),
-        Some("array") => {
-            let of = property.get("items").map_or_else(String::new, takes);
-            format!("a list{}, each {of}", ends("minItems", "maxItems", " elements"))
-        }
-        _ => {
-            let pattern =
-                property.get("pattern").and_then(Value::as_str).map_or_else(String::new, |pattern| format!(" that matches `{pattern}`"));
-            format!("text{}{pattern}", ends("minLength", "maxLength", " characters"))
-        }
-    }
-}
-
-/// `text` in the type of `property`; none where it is not of that type.
-fn coerce(property: &Value, text: &str) -> Option<Value> {
-    match property.get("type")?.as_str()? {
-        "integer" => text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok(),
-        "number" => text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Value::Number),
-        "boolean" => match text {
-            "true" | "yes" | "on" => Some(Value::Bool(true)),
-            "false" | "no" | "off" => Some(Value::Bool(false)),
-            _ => None,
-        },
-        "array" if text.is_empty() => Some(json!([])),
-        "array" => {
-            let items = property.get("items")?;
-            text.split(',').map(|element| coerce(items, element.trim())).collect::<Option<Vec<_>>>().map(Value::Array)
-        }
-        _ => Some(Value::from(text)),
-    }
-}
-
-/// A value without the quotes of a text.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The first 80 characters, with control characters escaped.
-fn shorten(text: &str) -> String {
-    let mut short: String =
-        text.chars().take(80).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
-    if text.chars().nth(80).is_some() {
-        short.push_str("..");
-    }
-    short
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema() -> SettingsSchema {
-        SettingsSchema::new(json!({
-            "type": "object",
-            "properties": {
-                "folders": { "type": "array", "items": { "type": "string", "minLength": 1 }, "title": "Folders to receive" },
-                "window-days": { "type": "integer", "minimum": 1, "maximum": 3650, "default": 30 },
-                "mode": { "type": "string", "enum": ["fast", "careful"] },
-                "peek": { "type": "boolean" },
-                "ratio": { "type": "number" },
-                "tag": { "type": "string", "maxLength": 4, "pattern": "^[a-z]*$" },
-            },
-            "required": ["mode"],
-        }))
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn words(fault: &Fault) -> String {
-        fault.causes().collect::<Vec<_>>().join(" / ")
-    }
-
-    #[test]
-    fn pairs_become_typed_values() {
-        let given = pairs(&[
-            ("folders", "INBOX, Sent"),
-            ("folders", "Bin"),
-            ("window-days", "7"),
-            ("mode", "fast"),
-            ("peek", "yes"),
-            ("ratio", "0.5"),
-        ]);
-        let settings = schema().from_pairs(&given).unwrap();
-        assert_eq!(settings, json!({ "folders": ["INBOX", "Sent", "Bin"], "window-days": 7, "mode": "fast", "peek": true, "ratio": 0.5 }));
-        schema().check_settings(&settings).unwrap();
-    }
-
-    #[test]
-    fn a_bad_pair_is_named_with_what_is_allowed() {
-        let refused = |name: &str, value: &str| words(&schema().from_pairs(&pairs(&[(name, value)])).unwrap_err());
-        assert_eq!(refused("window-days", "soon"), "it takes a whole number from 1 to 3650: not `soon`");
-        assert_eq!(refused("peek", "perhaps"), "it takes true or false: not `perhaps`");
-        assert_eq!(
-            refused("folder", "INBOX"),
-            "there is no setting `folder`: there are `folders`, `window-days`, `mode`, `peek`, `ratio`, `tag`"
-        );
-        let twice = schema().from_pairs(&pairs(&[("mode", "fast"), ("mode", "fast")])).unwrap_err();
-        assert_eq!(words(&twice), "it is set twice");
-        assert_eq!(twice.kind, Kind::Usage);
-    }
-
-    #[test]
-    fn settings_are_checked_one_by_one() {
-        let refused = |settings: Value| words(&schema().check_settings(&settings).unwrap_err());
-        assert_eq!(refused(json!({})), "`mode` must be set: it takes one of `fast`, `careful`");
-        assert_eq!(refused(json!({ "mode": "slow" })), "`mode` takes one of `fast`, `careful`: not `\"slow\"`");
-        assert_eq!(refused(json!({ "mode": "fast", "window-days": 0 })), "`window-days` takes a whole number from 1 to 3650: not `0`");
-        assert_eq!(
-            refused(json!({ "mode": "fast", "tag": "ABCDE" })),
-            "`tag` takes text of at most 4 characters that matches `^[a-z]*$`: not `\"ABCDE\"`"
-        );
-        assert!(refused(json!({ "mode": "fast", "color": 1 })).starts_with("there is no setting `color`: there are `folders`"));
-        assert_eq!(refused(json!([])), "they are not a JSON object");
-    }
-
-    #[test]
-    fn only_the_subset_is_a_schema() {
-        schema().check().unwrap();
-        SettingsSchema::default().check().unwrap();
-        for (bad, at) in [
-            (json!([]), "settings"),
-            (json!({ "type": "array" }), "settings.type"),
-            (json!({ "$ref": "https://example.com/schema" }), "settings.$ref"),
-            (json!({ "allOf": [] }), "settings.allOf"),
-            (json!({ "additionalProperties": true }), "settings.additionalProperties"),
-            (json!({ "properties": { "a": { "type": "object" } } }), "settings.properties.a"),
-            (json!({ "properties": { "A": { "type": "string" } } }), "settings.properties.A"),
-            (json!({ "properties": { "a": { "type": "string", "$ref": "#" } } }), "settings.properties.a.$ref"),
-            (json!({ "properties": { "a": { "type": "array", "items": { "type": "array" } } } }), "settings.properties.a.items"),
-            (json!({ "properties": { "a": { "type": "integer", "default": "x" } } }), "settings"),
-            (json!({ "properties": { "a": { "type": "string", "pattern": "(" } } }), "settings"),
-            (json!({ "properties": { "a": { "type": "string", "pattern": "(a{900}){900}" } } }), "settings"),
-            (json!({ "required": ["b"] }), "settings.required"),
-        ] {
-            assert_eq!(SettingsSchema::new(bad.clone()).check().unwrap_err().at, at, "{bad}");
-        }
-    }
-
-    #[test]
-    fn listings_show_what_each_takes() {
-        let settings = schema().settings();
-        assert_eq!(settings[0].takes, "a list, each text of at least 1 characters");
-        assert_eq!(settings[0].about.as_deref(), Some("Folders to receive"));
-        assert_eq!(settings[1].default, Some(json!(30)));
-        assert!(settings[2].required);
-    }
-}
+mod tests;
