@@ -7,6 +7,8 @@ mod exit_codes;
 mod generate;
 mod message;
 mod output;
+mod output_file;
+mod process;
 mod progress;
 mod receive;
 mod report;
@@ -107,6 +109,7 @@ pub fn main() -> ExitCode {
         Err(error) => return report.refusal(&error),
     };
     trace::start(&cli.global, matches!(cli.command, Command::Run));
+    process::keep_memory();
     match start(cli, &matches, &report) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
@@ -179,6 +182,7 @@ mod tests {
             "postrider account list --home /tmp/x",
             "postrider account show help",
             "postrider account edit help --port 994 --connect-timeout-ms 100 --read-timeout-ms 100 --proxy socks5://p:1",
+            "postrider account edit help --ca= --proxy=",
             "postrider account remove help --yes",
             "postrider account test help",
             "postrider receive",

@@ -115,6 +115,13 @@ impl Paths {
         Ok(())
     }
 
+    /// Whether `path` lies in this home, whatever links lead there.
+    #[must_use]
+    pub fn hold(&self, path: &Path) -> bool {
+        let path = resolved(path);
+        [&self.root, &self.store, &self.connectors, &self.cache].into_iter().any(|held| path.starts_with(resolved(held)))
+    }
+
     /// Take the home over, if nobody has it. Never waits.
     ///
     /// # Errors
@@ -166,6 +173,26 @@ impl Paths {
     }
 }
 
+/// `path` without links and `..`, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for existing in path.ancestors() {
+        if let Ok(canonical) = existing.canonicalize() {
+            let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
+            return rest.components().fold(canonical, |mut whole, part| {
+                match part {
+                    std::path::Component::ParentDir => {
+                        whole.pop();
+                    }
+                    part => whole.push(part),
+                }
+                whole
+            });
+        }
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -187,6 +214,21 @@ mod tests {
             assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
         }
         assert!(!paths.master_key.starts_with(&paths.store));
+    }
+
+    #[test]
+    fn what_lies_in_the_home_is_known_whatever_leads_there() {
+        let (directory, paths) = home();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&paths.store, &link).unwrap();
+        for inside in
+            [paths.root.clone(), paths.store.join("new"), link.join("Mail"), paths.root.join("../home/x"), paths.root.join("a/../b")]
+        {
+            assert!(paths.hold(&inside), "{}", inside.display());
+        }
+        for outside in [directory.path().join("Mail"), paths.root.join("../Mail"), directory.path().join("deep/homework")] {
+            assert!(!paths.hold(&outside), "{}", outside.display());
+        }
     }
 
     #[test]

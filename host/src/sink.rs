@@ -10,6 +10,16 @@ use std::sync::Arc;
 use crate::fault::Fault;
 use crate::model::sink::Target;
 
+/// Make what `target` needs, where it is not there. Touches the disk: for blocking threads.
+///
+/// # Errors
+/// Whatever stands in the way of delivering there.
+pub fn make(target: &Target) -> Result<(), Fault> {
+    match target {
+        Target::Maildir { directory, line_endings } => maildir::Maildir::make(directory, *line_endings).map(drop),
+    }
+}
+
 /// The sink behind `target`, ready to deliver to. Touches the disk: for blocking threads.
 ///
 /// # Errors

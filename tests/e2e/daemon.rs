@@ -3,10 +3,11 @@
 use harness::corpus::{self, Message};
 use harness::dovecot::{PASSWORD, Setup, USER};
 use harness::postrider::{Postrider, Running};
+use harness::scripted::{Mailbox, Scripted, Trick};
 use harness::wait;
 use rustix::process::Signal;
 
-use crate::scene::{ACCOUNT, Scene, assert_same_contents, with_lf};
+use crate::scene::{ACCOUNT, Scene, add_account_with, assert_same_contents, with_lf};
 use crate::words::assert_words;
 
 /// Wait until the daemon answers over its socket.
@@ -102,17 +103,68 @@ fn a_sink_that_cannot_be_delivered_to_is_shown_until_it_can() {
     let scene = Scene::with(Setup::default());
     let maildir = scene.add_maildir("files", &[]);
     let _daemon = daemon(&scene);
-    std::fs::remove_dir_all(maildir.path()).unwrap();
-    std::fs::write(maildir.path(), "in the way").unwrap();
+    let away = scene.postrider.beside("not mounted");
+    std::fs::rename(maildir.path(), &away).unwrap();
     scene.deliver([corpus::note("before")]);
     wait::until_true("the failure is shown", || scene.postrider.json(&["status"])["sinks"][0]["fault"]["kind"] == "storage");
-    let status = scene.postrider.succeed(&["status"]).stdout;
-    let status = String::from_utf8(status).unwrap();
+    let status = String::from_utf8(scene.postrider.succeed(&["status"]).stdout).unwrap();
     assert!(status.contains("failing since 20") && status.contains("files"), "{status}");
-    std::fs::remove_file(maildir.path()).unwrap();
+    assert!(!maildir.path().exists(), "where its file system is not mounted, no other Maildir is made");
+    std::fs::rename(&away, maildir.path()).unwrap();
     wait::until_true("the message is delivered after all", || scene.postrider.json(&["status"])["sinks"][0]["pending"] == 0);
     wait::until_true("and nothing fails", || scene.postrider.json(&["status"])["sinks"][0]["fault"].is_null());
     assert_eq!(maildir.files().len(), 1);
+}
+
+#[test]
+fn a_folder_that_is_listed_and_not_opened_is_asked_for_once() {
+    let mailbox = Mailbox::of(3, 100).shared();
+    let server = Scripted::imap(&mailbox, |command, line| {
+        let (tag, text) = (&command.tag, &command.text);
+        if text.starts_with("LIST") {
+            line.write(format!("* LIST () \"/\" INBOX\r\n* LIST () \"/\" Closed\r\n{tag} OK done\r\n").as_bytes());
+        } else if text.contains("Closed") {
+            line.write(format!("{tag} NO [NONEXISTENT] no such mailbox\r\n").as_bytes());
+        } else {
+            return Trick::Honest;
+        }
+        Trick::Answered
+    });
+    let postrider = Postrider::new();
+    add_account_with(&postrider, ACCOUNT, server.port, "none", &[]).succeeded();
+    let mut daemon = postrider.spawn(&["run"]);
+    wait_until_it_answers(&postrider, &mut daemon);
+    let heard = |words: &str| server.heard().iter().filter(|line| line.contains(words)).count();
+    wait::until_true("it waits for changes of what it can open", || heard("IDLE") > 0);
+    assert!(heard("Closed") <= 4, "{:?}", server.heard());
+    let status = &postrider.json(&["status"])["accounts"][0];
+    assert_eq!((&status["messages"], &status["fault"]["kind"]), (&3.into(), &"gone".into()), "{status}");
+}
+
+#[test]
+fn a_refused_password_is_not_tried_again_because_something_else_was_edited() {
+    let refusing = Scripted::start(|line| {
+        line.write(b"* OK [CAPABILITY IMAP4rev1] ready\r\n");
+        while let Some(command) = line.command() {
+            line.write(format!("{} NO [AUTHENTICATIONFAILED] no\r\n", command.tag).as_bytes());
+        }
+    });
+    let mailbox = Mailbox::of(1, 100).shared();
+    let server = Scripted::imap(&mailbox, |_, _| Trick::Honest);
+    let postrider = Postrider::new();
+    add_account_with(&postrider, "refused", refusing.port, "none", &[]).succeeded();
+    let mut daemon = postrider.spawn(&["run"]);
+    wait_until_it_answers(&postrider, &mut daemon);
+    let state = |number: usize| postrider.json(&["status"])["accounts"][number]["state"].clone();
+    wait::until_true("the account is stopped", || state(0) == "needs-operator");
+    let tries = || refusing.heard().iter().filter(|line| line.contains("LOGIN")).count();
+    let before = tries();
+    add_account_with(&postrider, ACCOUNT, server.port, "none", &[]).succeeded();
+    postrider.succeed(&["sink", "add", "files", "--maildir", postrider.beside("files").to_str().unwrap()]);
+    wait::until_true("the edits are heeded", || state(0) == "watching" || state(1) == "watching");
+    assert_eq!(tries(), before);
+    postrider.succeed(&["account", "edit", "refused", "--read-timeout-ms", "5000"]);
+    wait::until_true("its own edit begins it anew", || tries() > before);
 }
 
 #[test]

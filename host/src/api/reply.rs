@@ -351,7 +351,7 @@ pub struct AccountStatus {
 pub struct SinkStatus {
     /// Which.
     pub name: SinkName,
-    /// At most so many messages that it has not got yet.
+    /// So many messages that it has not got yet.
     pub pending: u64,
     /// Why the last delivery failed; none: it did not.
     pub fault: Option<Fault>,

@@ -208,6 +208,11 @@ async fn send_last(
             let fault = Fault::new(Kind::TooLarge, "send the answer").because_words(format!("it has {octets} octets"));
             send(writer, &Frame::Fault(Box::new(fault.with_remedy("ask for less: `--limit N`"))), stop).await
         }
+        // Nothing was written yet: whoever asked hears what is wrong.
+        Err(LinkError::Frame(FrameError::Payload { source, .. })) => {
+            let fault = Fault::new(Kind::Bug, "send the answer").because(&source);
+            send(writer, &Frame::Fault(Box::new(fault)), stop).await
+        }
         sent => sent,
     }
 }

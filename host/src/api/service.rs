@@ -23,7 +23,7 @@ use super::request::Request;
 use super::server::Execute;
 use crate::connector::registry::Registry;
 use crate::fault::{Fault, Kind};
-use crate::flow::host::Host;
+use crate::flow::host::{Edit, Host};
 use crate::home::{Ownership, Paths};
 use crate::store::{KeySource, Store};
 
@@ -85,6 +85,7 @@ impl Service {
     /// A request that changes something. Short, and always carried to its end: it is never known to have half happened.
     async fn change(self, request: Request, events: Events) -> Result<Reply, Fault> {
         let _edits = self.0.edits.lock().await;
+        let edit = edited(&request);
         let reply = match request {
             Request::ConnectorInstall { file } => self.connector_install(file).await,
             Request::ConnectorApprove { id } => self.connector_approve(id).await,
@@ -96,7 +97,9 @@ impl Service {
             Request::SinkRemove { name } => self.sink_remove(name).await,
             other => return Err(Fault::new(Kind::Bug, "change the home").because_words(format!("{other:?} changes nothing"))),
         }?;
-        self.host().note_edit();
+        if let Some(edit) = edit {
+            self.host().note_edit(edit);
+        }
         Ok(reply)
     }
 
@@ -130,6 +133,18 @@ impl Execute for Service {
         }
         let looked = stop.run_until_cancelled(Box::pin(self.look(request, events))).await;
         looked.unwrap_or_else(|| Err(Fault::new(Kind::Cancelled, "carry the request out").because_words("asked to stop")))
+    }
+}
+
+/// What a request edits, so that whoever runs on it looks again.
+fn edited(request: &Request) -> Option<Edit> {
+    match request {
+        Request::ConnectorInstall { .. } | Request::ConnectorApprove { .. } | Request::ConnectorRemove { .. } => Some(Edit::Connectors),
+        Request::AccountAdd { name, .. } | Request::AccountEdit { name, .. } | Request::AccountRemove { name } => {
+            Some(Edit::Account(name.clone()))
+        }
+        Request::SinkAdd { .. } | Request::SinkRemove { .. } => Some(Edit::Sinks),
+        _ => None,
     }
 }
 

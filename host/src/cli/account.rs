@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::OsStringValueParser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
@@ -80,7 +81,7 @@ pub(super) struct Fields {
     #[arg(long)]
     password_stdin: bool,
     /// A PEM file of authorities to believe instead of the system's; empty for the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     ca: Option<PathBuf>,
     /// Believe the server's certificate with this fingerprint whatever its issuer; can be repeated
     #[arg(long = "pin", value_name = "SHA256")]

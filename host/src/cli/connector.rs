@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::context::{Context, absolute, unexpected};
+use super::output_file::OutputFile;
 use super::text::{clean, fields, table};
 use crate::api::{Reply, Request};
 use crate::connector::inspection::Inspection;
@@ -187,11 +188,8 @@ fn write_packed(file: &Path, manifest: &Path, output: &Path) -> Result<Inspectio
     let text = std::fs::read_to_string(manifest).map_err(|error| failed("read", manifest, &error))?;
     let (packed, inspection) = pack(&component, &text, file).map_err(|fault| fault.within(format!("pack `{}`", file.display())))?;
     // Whole under its name or not there: a build may be interrupted.
-    let mut unfinished = output.as_os_str().to_owned();
-    unfinished.push(".part");
-    let unfinished = PathBuf::from(unfinished);
-    let written = std::fs::File::create(&unfinished).and_then(|mut part| part.write_all(&packed));
-    written.and_then(|()| std::fs::rename(&unfinished, output)).map_err(|error| failed("write", output, &error))?;
+    let written = OutputFile::create(output).and_then(|mut file| file.write_all(&packed).and_then(|()| file.finish()));
+    written.map_err(|error| failed("write", output, &error))?;
     Ok(Inspection { path: output.to_owned(), ..inspection })
 }
 

@@ -204,14 +204,17 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Fault> {
 
 /// Cancel `stop` at the first SIGINT or SIGTERM; the second one ends the wait for what is being finished.
 pub(super) async fn interrupts(stop: &CancellationToken) -> Fault {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        // Without handlers both signals end the process by themselves.
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) = signals else {
+        // Without handlers the signals end the process by themselves.
         return std::future::pending().await;
     };
     for _ in 0..2 {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            // The terminal is gone; what was begun is ended in order all the same.
+            _ = hang_up.recv() => {}
         }
         if stop.is_cancelled() {
             break;

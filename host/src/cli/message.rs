@@ -1,6 +1,5 @@
 //! `postrider message`.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::context::{Context, unexpected};
+use super::output_file::OutputFile;
 use super::text::{clean, cut, fields, octets, table};
 use crate::api::{Event, MessageView, Reply, Request};
 use crate::fault::{Fault, Kind};
@@ -146,23 +146,14 @@ async fn export(context: &Context, id: MessageId, mut write: impl FnMut(&[u8]) -
 /// Export to a file that is there whole or not at all.
 async fn export_to(context: &Context, id: MessageId, file: &Path) -> Result<u64, Fault> {
     let failed = |error: &std::io::Error| Fault::new(Kind::Storage, format!("write `{}`", file.display())).because(error);
-    let mut unfinished = file.as_os_str().to_owned();
-    unfinished.push(".part");
-    let unfinished = PathBuf::from(unfinished);
-    let mut writer = BufWriter::new(File::create(&unfinished).map_err(|error| failed(&error))?);
+    let mut writer = BufWriter::new(OutputFile::create(file).map_err(|error| failed(&error))?);
     let mut count = 0;
     let write = |octets: &[u8]| {
         count += octets.len() as u64;
         writer.write_all(octets).map_err(|error| failed(&error))
     };
-    let exported = export(context, id, write).await;
-    let written = exported.and_then(|()| {
-        let whole = writer.into_inner().map_err(|error| failed(error.error()))?;
-        whole.sync_all().and_then(|()| std::fs::rename(&unfinished, file)).map_err(|error| failed(&error))
-    });
-    if written.is_err() {
-        // What is left of it is of no use; the first fault is the one to report.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    written.map(|()| count)
+    export(context, id, write).await?;
+    let whole = writer.into_inner().map_err(|error| failed(error.error()))?;
+    whole.finish().map_err(|error| failed(&error))?;
+    Ok(count)
 }

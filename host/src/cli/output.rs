@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::report::READER_LEFT;
+use super::text::harmless_json;
 use crate::fault::{Fault, Kind};
 
 /// How data is printed.
@@ -23,9 +24,8 @@ impl Output {
         if !self.json {
             return self.write(text().as_bytes());
         }
-        let mut document = serde_json::to_vec_pretty(view).map_err(|error| Fault::new(Kind::Bug, "write JSON").because(&error))?;
-        document.push(b'\n');
-        self.write(&document)
+        let document = serde_json::to_string_pretty(view).map_err(|error| Fault::new(Kind::Bug, "write JSON").because(&error))?;
+        self.write(format!("{}\n", harmless_json(&document)).as_bytes())
     }
 
     /// Print octets as they are.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use console::Style;
 
-use super::text::clean;
+use super::text::{clean, harmless_json};
 use crate::fault::{Fault, Kind};
 
 /// The code of a fault whose reader left: nobody is there to be told.
@@ -33,7 +33,7 @@ impl Report {
         }
         if self.json {
             let json = serde_json::to_string(fault).unwrap_or_else(|error| error.to_string());
-            print(&format!("{json}\n"));
+            print(&format!("{}\n", harmless_json(&json)));
         } else {
             print(&render(fault, self.colors));
         }

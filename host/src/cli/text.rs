@@ -16,6 +16,23 @@ pub(super) fn clean(text: &str) -> String {
     out
 }
 
+/// JSON text that means the same, and that a terminal may show: what it would act upon stands in strings only, and there as escapes.
+pub(super) fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for c in json.chars() {
+        if is_harmless(c) || c == '\n' {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
 /// A cell that is shown cut when it is wider than `columns`.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     console::truncate_str(&clean(text), columns, "…").into_owned()
@@ -85,6 +102,15 @@ fn is_harmless(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_means_the_same_and_moves_no_cursor() {
+        let text = "a\u{9b}31m\u{202e}b\u{7f}\u{e0041}\n\"é";
+        let json = serde_json::to_string_pretty(&[text]).unwrap();
+        let shown = harmless_json(&json);
+        assert!(shown.chars().all(|c| c == '\n' || is_harmless(c)), "{shown:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+    }
 
     #[test]
     fn terminals_are_not_commanded() {

@@ -131,6 +131,11 @@ pub(super) fn error_for_component(fault: &Fault) -> types::Error {
     types::Error { kind, code, message: shortened(&message, bound::MESSAGE_OCTETS).to_owned(), retry_after_ms }
 }
 
+/// The kind under which a component is told of a failure of this one, as it comes back where the component hands it on.
+pub(super) fn told(fault: Kind) -> Kind {
+    failure(fault).map_or(Kind::RefusedByHost, kind)
+}
+
 /// What a component reports, as a failure of `operation`.
 pub(super) fn fault_of_component(error: &types::Error, operation: impl Into<String>) -> Fault {
     let mut fault = Fault::new(kind(error.kind), operation);

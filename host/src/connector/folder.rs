@@ -61,7 +61,8 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 /// Open a regular file of at most [`COMPONENT_OCTETS`].
 pub(super) fn open(path: &Path, links: Links) -> Result<File, Fault> {
     let fault = || Fault::new(Kind::Storage, format!("open {}", shown(path)));
-    let refuse = |words: &str, remedy: &str| Err(fault().because_words(words).with_remedy(remedy));
+    // Not the disk's trouble: nothing of it passes by itself.
+    let refuse = |words: &str, remedy: &str| Err(Fault { kind: Kind::Misconfigured, ..fault() }.because_words(words).with_remedy(remedy));
     let metadata = match links {
         Links::Follow => fs::metadata(path),
         Links::Refuse => fs::symlink_metadata(path),

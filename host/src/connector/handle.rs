@@ -129,8 +129,9 @@ impl<E: Send + Sync + 'static> Handle<E> {
 pub(super) fn reported(session: &Session, error: &Error, operation: String) -> Fault {
     let fault = contract::fault_of_component(error, operation.clone());
     match session.remembered(fault.kind) {
-        Some(known) => known.within(operation),
-        None => fault,
+        // A code of its own means that this is another failure.
+        Some(known) if known.code == fault.code || fault.code.is_none() => known.within(operation),
+        _ => fault,
     }
 }
 

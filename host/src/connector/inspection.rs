@@ -46,7 +46,7 @@ pub fn inspect_octets(path: PathBuf, octets: &[u8]) -> Result<Inspection, Fault>
     let manifest = read_manifest(octets).map_err(|fault| fault.within(operation.clone()))?;
     let audit = audit(octets, &manifest).map_err(|error| Fault::from(error).within(operation))?;
     Ok(Inspection {
-        path,
+        path: readable(&path),
         size: octets.len() as u64,
         sha256: sha256(octets),
         asks: Wishes::of(&manifest).in_words(),
@@ -70,6 +70,11 @@ pub(super) fn read_manifest(octets: &[u8]) -> Result<Manifest, Fault> {
 #[must_use]
 pub fn sha256(octets: &[u8]) -> Fingerprint {
     Fingerprint(Sha256::digest(octets).into())
+}
+
+/// A path as text that JSON can carry: octets that are no UTF-8 are shown as replacement characters.
+pub(super) fn readable(path: &std::path::Path) -> PathBuf {
+    PathBuf::from(path.to_string_lossy().into_owned())
 }
 
 /// A path as a terminal may show it.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::{Approval, widening};
 use super::audit::Audit;
 use super::folder::{self, Links};
-use super::inspection::{Inspection, inspect_octets, sha256, shown};
+use super::inspection::{Inspection, inspect_octets, readable, sha256, shown};
 use super::manifest::Manifest;
 use super::section;
 use crate::clock::Timestamp;
@@ -170,13 +170,14 @@ impl Registry {
         let _exclusive = self.exclusive();
         let found = self.scan(Some(id));
         let states = choice::states(&found, approvals);
-        let mut inactive = None;
-        let mut broken = None;
+        let (mut inactive, mut broken, mut unreadable) = (None, None, None);
         for (found, state) in found.into_iter().zip(states) {
             match (state, found.inspection) {
                 (State::Active, Ok(inspection)) => return Ok(ApprovedComponent::new(inspection, found.octets)),
                 (State::Inactive { why, .. }, _) => inactive = inactive.or(Some((found.path, why))),
                 (State::Broken { fault }, _) if found.id.is_some() => broken = broken.or(Some(fault)),
+                // It may be the one: what the system does not let us look at is not missing.
+                (State::Broken { fault }, _) if fault.kind == Kind::Storage => unreadable = unreadable.or(Some(fault)),
                 _ => {}
             }
         }
@@ -188,7 +189,7 @@ impl Registry {
             );
             return Err(Fault::new(Kind::Unapproved, operation).because_words(why).with_remedy(remedy));
         }
-        Err(broken.map_or_else(|| self.not_found(id), |fault| fault.within(operation)))
+        Err(broken.or(unreadable).map_or_else(|| self.not_found(id), |fault| fault.within(operation)))
     }
 
     /// Copy the component at `path` into the home, durably and for the owner only. It takes the place of unapproved files of the same
@@ -386,7 +387,7 @@ impl Found {
     fn listed(self, state: State) -> Listed {
         let manifest = self.inspection.ok().map(|inspection| inspection.manifest);
         let (version, name) = manifest.map(|manifest| (manifest.version, manifest.name)).unzip();
-        Listed { id: self.id, version, name, path: self.path, sha256: self.sha256, place: self.place, state }
+        Listed { id: self.id, version, name, path: readable(&self.path), sha256: self.sha256, place: self.place, state }
     }
 }
 

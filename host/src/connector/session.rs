@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::HttpAccess;
 use super::budget::{LogBudget, Meter, WAIT};
-use super::contract::{LIMIT, refusal, shortened};
+use super::contract::{self, LIMIT, refusal, shortened};
 use super::host::Refusal;
 use super::seam::{Committing, CredentialBroker, Mailroom};
 use crate::fault::{Fault, Kind};
@@ -157,8 +157,9 @@ impl Session {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
     }
 
-    /// The last remembered failure of this kind.
+    /// The last remembered failure that the component was told as one of this kind.
     pub(super) fn remembered(&self, kind: Kind) -> Option<Fault> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|fault| fault.kind == kind)
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failure.filter(|fault| contract::told(fault.kind) == kind)
     }
 }

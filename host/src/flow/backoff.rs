@@ -1,6 +1,6 @@
 //! How long to wait before the next attempt: twice as long each time, never longer than a bound, and never all accounts at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The wait after the first failure.
 const FIRST: Duration = Duration::from_secs(5);
@@ -37,9 +37,46 @@ impl Backoff {
     }
 }
 
+/// How often a server's word that something changed is followed: a burst at once, then evenly.
+#[derive(Debug)]
+pub struct Pace {
+    /// When the next turn would be due if they came evenly.
+    due: Instant,
+}
+
+/// Between two turns on average.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Turns that may come at once.
+const BURST: u32 = 10;
+
+impl Pace {
+    /// From `now` on.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self { due: now }
+    }
+
+    /// How long to wait before the turn that is wanted at `now`.
+    pub fn wait(&mut self, now: Instant) -> Duration {
+        self.due = self.due.max(now) + TURN;
+        self.due.saturating_duration_since(now + TURN * BURST)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_burst_is_followed_at_once_and_what_does_not_end_evenly() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        let waits: Vec<_> = (0..12).map(|_| pace.wait(now)).collect();
+        assert_eq!(waits[..10], [Duration::ZERO; 10]);
+        assert_eq!(waits[10..], [TURN, TURN * 2]);
+        assert_eq!(pace.wait(now + TURN * 60), Duration::ZERO);
+    }
 
     #[test]
     fn waits_grow_to_a_bound_and_begin_again() {

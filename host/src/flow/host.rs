@@ -1,6 +1,6 @@
 //! An opened home with all that the journeys need: the store, the connectors' files, and the engine once something runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,7 +50,40 @@ pub struct Host {
     cache: PathBuf,
     engine: OnceCell<Engine>,
     prepared: Mutex<HashMap<[u8; 32], Prepared>>,
-    edited: watch::Sender<u64>,
+    edited: watch::Sender<Edits>,
+}
+
+/// What was edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// This account, or its password.
+    Account(AccountName),
+    /// Connectors, or their approvals.
+    Connectors,
+    /// Sinks.
+    Sinks,
+}
+
+/// How often what was edited since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edits {
+    accounts: BTreeMap<AccountName, u64>,
+    connectors: u64,
+    sinks: u64,
+}
+
+impl Edits {
+    /// How often this account was edited.
+    #[must_use]
+    pub fn of_account(&self, account: &AccountName) -> u64 {
+        self.accounts.get(account).copied().unwrap_or_default()
+    }
+
+    /// How often connectors or their approvals were edited.
+    #[must_use]
+    pub const fn of_connectors(&self) -> u64 {
+        self.connectors
+    }
 }
 
 impl Host {
@@ -64,18 +97,22 @@ impl Host {
             cache,
             engine: OnceCell::new(),
             prepared: Mutex::new(HashMap::new()),
-            edited: watch::Sender::new(0),
+            edited: watch::Sender::new(Edits::default()),
         }
     }
 
-    /// Accounts, sinks or approvals were edited: whoever runs on them looks again.
-    pub fn note_edit(&self) {
-        self.edited.send_modify(|edits| *edits += 1);
+    /// Something was edited: whoever runs on it looks again.
+    pub fn note_edit(&self, edit: Edit) {
+        self.edited.send_modify(|edits| match edit {
+            Edit::Account(name) => *edits.accounts.entry(name).or_default() += 1,
+            Edit::Connectors => edits.connectors += 1,
+            Edit::Sinks => edits.sinks += 1,
+        });
     }
 
     /// Tells of every edit.
     #[must_use]
-    pub fn edits(&self) -> watch::Receiver<u64> {
+    pub fn edits(&self) -> watch::Receiver<Edits> {
         self.edited.subscribe()
     }
 

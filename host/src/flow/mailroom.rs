@@ -1,7 +1,8 @@
 //! The run-time's mailroom over the store: one account's intake, counted and watched.
 
-use std::sync::Arc;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,21 +14,53 @@ use crate::model::message::{Arrival, Change, Page, Scope};
 use crate::model::name::AccountName;
 use crate::store::{Delivered, Intake, IntakeDelivery};
 
-/// What a session handed over, for reports. Counts may run ahead of what is durable.
+/// What a session did, for reports: what is durable, and for a progress bar how many octets have come.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Messages that were not here.
-    pub stored: AtomicU64,
-    /// Messages whose octets were here already.
-    pub recognised: AtomicU64,
-    /// Messages set aside.
-    pub set_aside: AtomicU64,
-    /// Octets of messages.
-    pub octets: AtomicU64,
-    /// Messages whose folders or keywords changed.
-    pub changed: AtomicU64,
-    /// Messages that the server has no more.
-    pub removed: AtomicU64,
+    durable: Mutex<Counts>,
+    /// Octets of messages that came, durable or not.
+    arrived: AtomicU64,
+}
+
+/// Numbers of messages.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// That were not here.
+    pub stored: u64,
+    /// Whose octets were here already.
+    pub recognised: u64,
+    /// Set aside.
+    pub set_aside: u64,
+    /// Whose folders or keywords changed.
+    pub changed: u64,
+    /// That the server has no more.
+    pub removed: u64,
+    /// Octets of those that came.
+    pub octets: u64,
+}
+
+impl Tally {
+    /// What is durable.
+    #[must_use]
+    pub fn durable(&self) -> Counts {
+        *lock(&self.durable)
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.recognised += other.recognised;
+        self.set_aside += other.set_aside;
+        self.changed += other.changed;
+        self.removed += other.removed;
+        self.octets += other.octets;
+    }
+}
+
+fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    // Plain numbers are whole whatever the thread that held them did.
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where one session's mail goes.
@@ -36,13 +69,15 @@ pub struct AccountMailroom {
     account: AccountName,
     watcher: Arc<dyn Watcher>,
     tally: Arc<Tally>,
+    /// What the next checkpoint makes durable.
+    staged: Arc<Mutex<Counts>>,
 }
 
 impl AccountMailroom {
     /// For one session of `account`.
     #[must_use]
     pub fn new(intake: Intake, account: AccountName, watcher: Arc<dyn Watcher>, tally: Arc<Tally>) -> Self {
-        Self { intake, account, watcher, tally }
+        Self { intake, account, watcher, tally, staged: Arc::default() }
     }
 }
 
@@ -62,27 +97,27 @@ impl Mailroom for AccountMailroom {
 
     async fn begin(&self, scope: Scope, arrival: Arrival) -> Result<Box<dyn Delivery>, Fault> {
         let delivery = self.intake.begin(scope, arrival).await?;
-        Ok(Box::new(CountedDelivery { delivery, octets: 0, tally: Arc::clone(&self.tally) }))
+        Ok(Box::new(CountedDelivery { delivery, octets: 0, tally: Arc::clone(&self.tally), staged: Arc::clone(&self.staged) }))
     }
 
     async fn set_aside(&self, scope: Scope, arrival: Arrival, reason: Fault) -> Result<(), Fault> {
         tracing::warn!(account = %self.account, folder = scope.folder, id = arrival.id, %reason, "message set aside");
         self.intake.set_aside(scope, arrival, reason).await?;
-        self.tally.set_aside.fetch_add(1, Ordering::Relaxed);
+        lock(&self.staged).set_aside += 1;
         Ok(())
     }
 
     async fn changed(&self, scope: Scope, changes: Vec<Change>) -> Result<(), Fault> {
         let count = changes.len() as u64;
         self.intake.changed(scope, changes).await?;
-        self.tally.changed.fetch_add(count, Ordering::Relaxed);
+        lock(&self.staged).changed += count;
         Ok(())
     }
 
     async fn removed(&self, scope: Scope, ids: Vec<String>) -> Result<(), Fault> {
         let count = ids.len() as u64;
         self.intake.removed(scope, ids).await?;
-        self.tally.removed.fetch_add(count, Ordering::Relaxed);
+        lock(&self.staged).removed += count;
         Ok(())
     }
 
@@ -91,7 +126,11 @@ impl Mailroom for AccountMailroom {
     }
 
     async fn checkpoint(&self, scope: Scope, cursor: Vec<u8>) -> Result<(), Fault> {
-        Ok(self.intake.checkpoint(scope, cursor).await?)
+        // What is handed over meanwhile belongs to the next one.
+        let staged = std::mem::take(&mut *lock(&self.staged));
+        self.intake.checkpoint(scope, cursor).await?;
+        *lock(&self.tally.durable) += staged;
+        Ok(())
     }
 
     /// Nothing: an account leaves its mail on the server until a rule of its own says otherwise, and no account has one yet.
@@ -100,7 +139,7 @@ impl Mailroom for AccountMailroom {
     }
 
     fn progress(&self, scope: Scope, done: u64, total: Option<u64>) {
-        let octets = self.tally.octets.load(Ordering::Relaxed);
+        let octets = self.tally.arrived.load(Ordering::Relaxed);
         self.watcher.event(Event::Progress { account: self.account.clone(), folder: scope.folder, done, total, octets });
     }
 
@@ -117,6 +156,7 @@ struct CountedDelivery {
     delivery: IntakeDelivery,
     octets: u64,
     tally: Arc<Tally>,
+    staged: Arc<Mutex<Counts>>,
 }
 
 #[async_trait]
@@ -127,12 +167,14 @@ impl Delivery for CountedDelivery {
     }
 
     async fn finish(self: Box<Self>) -> Result<(), Fault> {
-        let count = match self.delivery.finish().await? {
-            Delivered::Stored => &self.tally.stored,
-            Delivered::Adopted => &self.tally.recognised,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        self.tally.octets.fetch_add(self.octets, Ordering::Relaxed);
+        let delivered = self.delivery.finish().await?;
+        self.tally.arrived.fetch_add(self.octets, Ordering::Relaxed);
+        let mut staged = lock(&self.staged);
+        match delivered {
+            Delivered::Stored => staged.stored += 1,
+            Delivered::Adopted => staged.recognised += 1,
+        }
+        staged.octets += self.octets;
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! One pass: everything that the server has and the store does not, folder by folder.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -84,17 +83,19 @@ async fn pass(host: &Host, account: &Account, folders: &[String], watcher: &Arc<
     }
     .await;
     let fault = outcome.err();
-    if let Err(fault) = note_pass(host, account, fault.clone()).await {
+    let extent = if folders.is_empty() { Extent::All } else { Extent::Some };
+    if let Err(fault) = note_pass(host, account, extent, fault.clone()).await {
         tracing::warn!(account = %account.name, %fault, "the end of a pass could not be noted");
     }
+    let counts = tally.durable();
     PassReport {
         account: account.name.clone(),
-        stored: tally.stored.load(Ordering::Relaxed),
-        recognised: tally.recognised.load(Ordering::Relaxed),
-        set_aside: tally.set_aside.load(Ordering::Relaxed),
-        octets: tally.octets.load(Ordering::Relaxed),
-        changed: tally.changed.load(Ordering::Relaxed),
-        removed: tally.removed.load(Ordering::Relaxed),
+        stored: counts.stored,
+        recognised: counts.recognised,
+        set_aside: counts.set_aside,
+        octets: counts.octets,
+        changed: counts.changed,
+        removed: counts.removed,
         folders: gone_through,
         took: begun.elapsed(),
         fault,
@@ -180,12 +181,22 @@ pub(super) const fn concerns_one_folder(kind: Kind) -> bool {
     matches!(kind, Kind::Gone | Kind::Forbidden | Kind::Permanent | Kind::Conflict | Kind::Unsupported | Kind::Misconfigured)
 }
 
+/// What a pass went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Every folder that the account receives.
+    All,
+    /// Some of them: it can neither complete the account nor make another folder's failure good.
+    Some,
+}
+
 /// Keep how a pass ended, for `status`.
-pub(super) async fn note_pass(host: &Host, account: &Account, fault: Option<Fault>) -> Result<(), Fault> {
-    let ended = Timestamp::now();
-    let complete = match &fault {
-        None => Some(ended),
-        Some(_) => host.last_pass(account.id).await?.and_then(|pass| pass.complete),
-    };
-    host.put_last_pass(account.id, &LastPass { ended, complete, fault }).await
+pub(super) async fn note_pass(host: &Host, account: &Account, extent: Extent, fault: Option<Fault>) -> Result<(), Fault> {
+    let former = host.last_pass(account.id).await?;
+    let now = LastPass::after(former.as_ref(), Timestamp::now(), extent == Extent::All, fault);
+    // What is known already is not worth a commit, though it happens again and again.
+    if former.is_some_and(|former| now.says_the_same_as(&former)) {
+        return Ok(());
+    }
+    host.put_last_pass(account.id, &now).await
 }

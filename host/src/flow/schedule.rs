@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Pace};
 use super::deliver;
 use super::event::Watcher;
 use super::host::Host;
 use super::mailroom::Tally;
-use super::receive::{chosen_folders, concerns_one_folder, note_pass, sync_folder};
+use super::receive::{Extent, chosen_folders, concerns_one_folder, note_pass, sync_folder};
 use super::standing::Standing;
 use crate::clock::Timestamp;
 use crate::connector::ReceivingSession;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::model::account::Account;
 use crate::model::name::AccountId;
 
@@ -26,6 +26,8 @@ const SAFETY_PASS: Duration = Duration::from_secs(15 * 60);
 /// One account that runs.
 struct Running {
     account: Account,
+    /// How often it and the connectors had been edited when it began.
+    edits: (u64, u64),
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -58,19 +60,21 @@ async fn run_accounts(host: &Arc<Host>, watcher: &Arc<dyn Watcher>, stop: &Cance
     let mut edits = host.edits();
     let mut running: BTreeMap<AccountId, Running> = BTreeMap::new();
     let outcome = loop {
-        edits.mark_unchanged();
+        let edited = edits.borrow_and_update().clone();
         let wanted: BTreeMap<_, _> = match host.receiving_accounts(&[]).await {
             Ok(accounts) => accounts.into_iter().map(|account| (account.id, account)).collect(),
             Err(fault) => break Err(fault),
         };
-        // An edited account begins anew, also one that waited for its operator.
-        let (kept, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut running)
-            .into_iter()
-            .partition(|(id, run)| wanted.get(id).is_some_and(|account| *account == run.account && !needs_operator(host, *id)));
+        let revision = |account: &Account| (edited.of_account(&account.name), edited.of_connectors());
+        let goes_on = |id: &AccountId, run: &Running| {
+            wanted.get(id).is_some_and(|account| *account == run.account && !is_overtaken(host, run, revision(account)))
+        };
+        let (kept, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut running).into_iter().partition(|(id, run)| goes_on(id, run));
         running = kept;
         end(host, ended).await;
         for (id, account) in wanted {
-            running.entry(id).or_insert_with(|| start(host, account, watcher));
+            let edits = revision(&account);
+            running.entry(id).or_insert_with(|| start(host, account, edits, watcher));
         }
         tokio::select! {
             () = stop.cancelled() => break Ok(()),
@@ -81,17 +85,23 @@ async fn run_accounts(host: &Arc<Host>, watcher: &Arc<dyn Watcher>, stop: &Cance
     outcome
 }
 
-fn needs_operator(host: &Host, account: AccountId) -> bool {
-    matches!(host.standings.get(account), Some(Standing::NeedsOperator { .. }))
+/// Whether an edit means this account: its own, also of nothing but its password; or of connectors, where that is what it waits for.
+/// Others' edits must not let a refused password knock again: servers lock accounts for it.
+fn is_overtaken(host: &Host, run: &Running, now: (u64, u64)) -> bool {
+    let waits_for_connector = || {
+        matches!(host.standings.get(run.account.id), Some(Standing::NeedsOperator { fault, .. })
+            if matches!(fault.kind, Kind::Unapproved | Kind::NotFound | Kind::ConnectorFailed | Kind::Unsupported))
+    };
+    run.edits.0 != now.0 || (run.edits.1 != now.1 && waits_for_connector())
 }
 
-fn start(host: &Arc<Host>, account: Account, watcher: &Arc<dyn Watcher>) -> Running {
+fn start(host: &Arc<Host>, account: Account, edits: (u64, u64), watcher: &Arc<dyn Watcher>) -> Running {
     let stop = CancellationToken::new();
     let task = {
         let (host, account, watcher, stop) = (Arc::clone(host), account.clone(), Arc::clone(watcher), stop.clone());
         tokio::spawn(async move { keep(&host, &account, &watcher, &stop).await })
     };
-    Running { account, stop, task }
+    Running { account, edits, stop, task }
 }
 
 async fn end(host: &Host, running: BTreeMap<AccountId, Running>) {
@@ -116,7 +126,7 @@ async fn keep(host: &Host, account: &Account, watcher: &Arc<dyn Watcher>, stop: 
         if stop.is_cancelled() {
             return;
         }
-        if let Err(fault) = note_pass(host, account, Some(fault.clone())).await {
+        if let Err(fault) = note_pass(host, account, Extent::All, Some(fault.clone())).await {
             tracing::warn!(account = %account.name, %fault, "the end of a pass could not be noted");
         }
         if !fault.kind.is_retried() {
@@ -166,31 +176,51 @@ async fn serve(
 async fn converse(host: &Host, account: &Account, session: &ReceivingSession, backoff: &mut Backoff) -> Result<(), Fault> {
     loop {
         host.standings.set(account.id, Standing::Syncing);
-        let folders = chosen_folders(account, &session.folders().await?, &[])?;
-        sync_each(host, account, session, &folders).await?;
+        let mut folders = chosen_folders(account, &session.folders().await?, &[])?;
+        let due = Instant::now() + SAFETY_PASS;
+        let failed = sync_each(host, account, session, &folders, Extent::All).await?;
+        leave_out(&mut folders, &failed);
         backoff.reset();
+        let mut pace = Pace::new(Instant::now());
         loop {
             host.standings.set(account.id, Standing::Watching { since: Timestamp::now() });
-            let told = session.watch(folders.clone(), SAFETY_PASS).await?;
+            let told = session.watch(folders.clone(), due.saturating_duration_since(Instant::now())).await?;
             if told.is_empty() {
                 break;
             }
+            // Whatever a server or a component tells, it is not asked without end.
+            tokio::time::sleep(pace.wait(Instant::now())).await;
             host.standings.set(account.id, Standing::Syncing);
-            sync_each(host, account, session, &told).await?;
+            let failed = sync_each(host, account, session, &told, Extent::Some).await?;
+            leave_out(&mut folders, &failed);
         }
     }
 }
 
-async fn sync_each(host: &Host, account: &Account, session: &ReceivingSession, folders: &[String]) -> Result<(), Fault> {
-    let mut first_fault = None;
+/// A folder that failed by itself is left out until the next pass over all.
+fn leave_out(folders: &mut Vec<String>, failed: &[String]) {
+    folders.retain(|folder| !failed.contains(folder));
+}
+
+/// The folders that could not be received, while the account could.
+async fn sync_each(
+    host: &Host,
+    account: &Account,
+    session: &ReceivingSession,
+    folders: &[String],
+    extent: Extent,
+) -> Result<Vec<String>, Fault> {
+    let (mut first_fault, mut failed) = (None, Vec::new());
     for folder in folders {
         match sync_folder(host, account, session, folder).await {
             Err(fault) if concerns_one_folder(fault.kind) => {
                 tracing::warn!(account = %account.name, folder, %fault, cause = fault.causes().next(), "folder not received");
                 first_fault.get_or_insert(fault);
+                failed.push(folder.clone());
             }
             outcome => outcome?,
         }
     }
-    note_pass(host, account, first_fault).await
+    note_pass(host, account, extent, first_fault).await?;
+    Ok(failed)
 }

@@ -51,6 +51,23 @@ pub struct LastPass {
     pub fault: Option<Fault>,
 }
 
+impl LastPass {
+    /// What is to be kept after a pass that ended at `ended`. One over some folders only can neither complete the account nor make the
+    /// failure of another folder good.
+    #[must_use]
+    pub fn after(former: Option<&Self>, ended: Timestamp, is_over_all: bool, fault: Option<Fault>) -> Self {
+        let complete = if is_over_all && fault.is_none() { Some(ended) } else { former.and_then(|former| former.complete) };
+        let fault = if is_over_all { fault } else { fault.or_else(|| former.and_then(|former| former.fault.clone())) };
+        Self { ended, complete, fault }
+    }
+
+    /// Whether only the time at which it ended differs.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        (&self.complete, &self.fault) == (&other.complete, &other.fault)
+    }
+}
+
 /// Why a sink does not get what is stored; kept in the store until it gets something again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkFailure {
@@ -84,5 +101,27 @@ impl Standings {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountId, Standing>> {
         // A map of plain values is whole whatever the thread that held it did.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Kind;
+
+    #[test]
+    fn only_a_pass_over_all_completes_or_makes_good() {
+        let (early, late) = (Timestamp(1), Timestamp(2));
+        let fault = || Some(Fault::new(Kind::Gone, "open a folder"));
+        let whole = LastPass::after(None, early, true, None);
+        assert_eq!((whole.complete, &whole.fault), (Some(early), &None));
+        let part = LastPass::after(None, early, false, None);
+        assert_eq!((part.complete, &part.fault), (None, &None));
+        let failed = LastPass::after(Some(&whole), late, true, fault());
+        assert_eq!((failed.complete, &failed.fault), (Some(early), &fault()));
+        let pushed = LastPass::after(Some(&failed), late, false, None);
+        assert_eq!((pushed.complete, &pushed.fault), (Some(early), &fault()));
+        assert!(pushed.says_the_same_as(&failed));
+        assert_eq!(LastPass::after(Some(&failed), late, true, None).fault, None);
     }
 }

@@ -44,10 +44,31 @@ impl Maildir {
     ///
     /// # Errors
     /// `Storage` where it cannot be made, or where `dir` is something else.
-    pub fn open(dir: &Path, line_endings: LineEndings) -> Result<Self, Fault> {
+    pub fn make(dir: &Path, line_endings: LineEndings) -> Result<Self, Fault> {
         let maildir = Self { dir: dir.to_owned(), line_endings };
         maildir.make_directories().map_err(|error| maildir.fault(&error))?;
         Ok(maildir)
+    }
+
+    /// The Maildir at `dir`. It is not made anew: where it is gone, its file system may only not be mounted, and mail that is put
+    /// below the mount point is mail that nobody finds.
+    ///
+    /// # Errors
+    /// `Storage` where it is not there.
+    pub fn open(dir: &Path, line_endings: LineEndings) -> Result<Self, Fault> {
+        let maildir = Self { dir: dir.to_owned(), line_endings };
+        maildir.look_for_directories().map_err(|error| maildir.fault(&error))?;
+        Ok(maildir)
+    }
+
+    fn look_for_directories(&self) -> Result<(), MaildirError> {
+        for part in ["tmp", "new", "cur"] {
+            let path = self.dir.join(part);
+            let found =
+                fs::metadata(&path).and_then(|metadata| if metadata.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
+            found.map_err(|source| MaildirError { operation: "find the directory", path, source })?;
+        }
+        Ok(())
     }
 
     fn make_directories(&self) -> Result<(), MaildirError> {
@@ -86,6 +107,9 @@ impl Maildir {
                 fault.with_remedy("make room on the disk; delivery goes on where it stopped")
             }
             io::ErrorKind::PermissionDenied => fault.with_remedy("make the directory writable for the user that runs postrider"),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => fault.with_remedy(
+                "mount the file system that holds the Maildir, or make its directories `tmp`, `new` and `cur` again; delivery goes on by itself",
+            ),
             io::ErrorKind::ReadOnlyFilesystem => fault.with_remedy("mount the file system writable, or point the sink elsewhere"),
             _ => fault,
         }
@@ -99,7 +123,7 @@ impl Sink for Maildir {
         let round = tokio::task::spawn_blocking(move || {
             // Somebody may have taken the directories away since.
             maildir
-                .make_directories()
+                .look_for_directories()
                 .and_then(|()| maildir.base_names())
                 .map_err(|error| maildir.fault(&error))
                 .map(|present| (maildir, present))
@@ -297,7 +321,7 @@ mod tests {
         {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("deep/Mail");
-            let maildir = Maildir::open(&path, line_endings).unwrap();
+            let maildir = Maildir::make(&path, line_endings).unwrap();
             maildir.round().await.unwrap().deliver(vec![whole(1), whole(2)]).await.unwrap();
             let new = files(&path, "new");
             assert_eq!(new.len(), 2);
@@ -309,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn a_repeat_is_recognised_wherever_a_reader_moved_it() {
         let dir = tempfile::tempdir().unwrap();
-        let maildir = Maildir::open(dir.path(), LineEndings::Lf).unwrap();
+        let maildir = Maildir::make(dir.path(), LineEndings::Lf).unwrap();
         maildir.round().await.unwrap().deliver(vec![whole(1), whole(2)]).await.unwrap();
         let read = &files(dir.path(), "new")[0];
         let name = format!("{}:2,S", read.file_name().unwrap().to_str().unwrap());
@@ -323,7 +347,7 @@ mod tests {
     #[tokio::test]
     async fn half_a_message_never_shows() {
         let dir = tempfile::tempdir().unwrap();
-        let maildir = Maildir::open(dir.path(), LineEndings::Lf).unwrap();
+        let maildir = Maildir::make(dir.path(), LineEndings::Lf).unwrap();
         let torn = Fault::new(Kind::Damaged, "read the body");
         let letters = vec![whole(1), letter(2, vec![Ok(Bytes::from_static(b"half")), Err(torn.clone())]), whole(3)];
         assert_eq!(maildir.round().await.unwrap().deliver(letters).await.unwrap_err(), torn);
@@ -335,8 +359,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
-        let fault = Maildir::open(&path, LineEndings::Lf).unwrap_err();
+        let fault = Maildir::make(&path, LineEndings::Lf).unwrap_err();
         assert_eq!(fault.kind, Kind::Storage);
         assert!(fault.to_string().contains("file"));
+    }
+
+    #[tokio::test]
+    async fn a_maildir_that_is_gone_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Mail");
+        let maildir = Maildir::make(&path, LineEndings::Lf).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        for fault in [Maildir::open(&path, LineEndings::Lf).unwrap_err(), maildir.round().await.err().unwrap()] {
+            assert_eq!(fault.kind, Kind::Storage);
+            assert!(fault.remedy.unwrap().contains("mount"));
+        }
+        assert!(!path.exists());
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Failpoint {
     SegmentSync,
     /// A segment that an earlier process left is synced when opening.
     SegmentResync,
+    /// A snapshot that is not whole is removed before the tree is opened.
+    SnapshotRemove,
     /// The tree is opened, and with it recovered.
     TreeOpen,
     /// A batch is put into the tree.
@@ -82,7 +84,7 @@ pub(super) mod armed {
 
     impl Failpoint {
         /// In the order of their declaration; the match below does not compile without a new one.
-        pub(in crate::store) const ALL: [Self; 24] = [
+        pub(in crate::store) const ALL: [Self; 25] = [
             Self::FolderMake,
             Self::FolderSync,
             Self::DraftWrite,
@@ -97,6 +99,7 @@ pub(super) mod armed {
             Self::SegmentWrite,
             Self::SegmentSync,
             Self::SegmentResync,
+            Self::SnapshotRemove,
             Self::TreeOpen,
             Self::TreeApply,
             Self::TreeFlush,

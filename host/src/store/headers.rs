@@ -19,6 +19,9 @@ const ADDRESSES: usize = 64;
 const ADDRESS_OCTETS: usize = 320;
 const MESSAGE_ID_OCTETS: usize = 998;
 
+/// The last second of the year 9999: RFC 5322 has four digits for a year, and a later one is a mistake.
+const LATEST: u64 = 253_402_300_799;
+
 /// Collects the header section from the first octets of a message.
 #[derive(Default)]
 pub(super) struct HeaderSection {
@@ -68,8 +71,11 @@ fn parse(section: &[u8]) -> HeaderFields {
     if let Some(address) = message.from() {
         add_addresses(&mut from, address);
     }
-    let date =
-        message.date().and_then(|date| u64::try_from(date.to_timestamp()).ok()).map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
+    let date = message
+        .date()
+        .and_then(|date| u64::try_from(date.to_timestamp()).ok())
+        .filter(|seconds| *seconds <= LATEST)
+        .map(|seconds| Timestamp(seconds * 1_000));
     HeaderFields {
         subject: message.subject().map(|subject| subject.chars().take(SUBJECT_CHARACTERS).collect()),
         from,
@@ -141,6 +147,12 @@ mod tests {
         ] {
             assert_eq!(fields(&[format!("Subject: {encoded}\r\n\r\n").as_bytes()]).subject.as_deref(), Some(subject), "{encoded}");
         }
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_is_none() {
+        assert_eq!(fields(&[b"Date: Tue, 99 Foo 99999 99:99:99 +0000\r\n\r\n"]).date, None);
+        assert_eq!(fields(&[b"Date: Fri, 31 Dec 9999 23:59:59 +0000\r\n\r\n"]).date, Some(Timestamp(LATEST * 1_000)));
     }
 
     #[test]

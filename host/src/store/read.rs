@@ -209,7 +209,7 @@ impl Store {
 
 impl Open {
     /// The account, or all that may have messages after the sequence `after`; removed ones are not among them.
-    fn accounts_with_news(&self, account: Option<AccountId>, after: u64) -> Vec<AccountId> {
+    pub(super) fn accounts_with_news(&self, account: Option<AccountId>, after: u64) -> Vec<AccountId> {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let has_news = |account: &&AccountId| newest.get(account).is_some_and(|newest| *newest > after);

@@ -21,6 +21,7 @@ use super::keyring::Keyring;
 use super::layout::{HEAD_KEY, kind};
 use super::record::{HeadRecord, Record};
 use super::seal::IndexKey;
+use super::snapshots;
 
 const CACHE_OCTETS: u64 = 64 << 20;
 
@@ -46,6 +47,7 @@ impl Records {
     /// Open the tree in `path`, or make it.
     pub(super) fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Self, Error> {
         files::make_folder(path)?;
+        snapshots::clear(path)?;
         let mut tries = 0;
         let tree = loop {
             let config = sled::Config::new().path(path).cache_capacity(CACHE_OCTETS).flush_every_ms(None).mode(sled::Mode::HighThroughput);

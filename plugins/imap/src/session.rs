@@ -1,7 +1,7 @@
 //! What lasts over a session: the capabilities, the tags, what is outstanding, the mailbox that is open. The conversations
 //! ([`crate::list`], [`crate::sync`], [`crate::watch`], ...) borrow it one after the other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use postrider_connector::machine::Actions;
 use postrider_connector::types::{Error, Failure};
@@ -25,6 +25,8 @@ pub struct Session {
     pub selected: Option<Selected>,
     /// How folders looked when they were last seen, by id.
     pub snapshots: BTreeMap<String, Snapshot>,
+    /// Folders that the server lists and does not open, by id; told of once.
+    pub refused: BTreeSet<String>,
     capabilities: Vec<String>,
     framer: Framer,
     tags: u32,
@@ -92,6 +94,7 @@ impl Session {
             limits,
             selected: None,
             snapshots: BTreeMap::new(),
+            refused: BTreeSet::new(),
             capabilities: Vec::new(),
             framer: Framer::new(limits),
             tags: 0,

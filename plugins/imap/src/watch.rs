@@ -60,12 +60,13 @@ impl<'a> Watch<'a> {
     /// Watch `folders`, by id.
     pub fn new(session: &'a mut Session, folders: &[String]) -> Self {
         let selected = session.selected.as_ref().map(|selected| selected.folder.clone());
+        let folders: Vec<&String> = folders.iter().filter(|folder| !session.refused.contains(*folder)).collect();
         let idle = session.has_rev2("IDLE").then(|| {
             let inbox = folders.iter().find(|folder| folder.eq_ignore_ascii_case("INBOX"));
-            folders.iter().find(|folder| Some(*folder) == selected.as_ref()).or(inbox).or(folders.first()).cloned()
+            folders.iter().find(|folder| Some(**folder) == selected.as_ref()).or(inbox).or(folders.first()).copied().cloned()
         });
         let idle = idle.flatten();
-        let polled = folders.iter().filter(|folder| Some(*folder) != idle.as_ref()).cloned().collect();
+        let polled = folders.into_iter().filter(|folder| Some(*folder) != idle.as_ref()).cloned().collect();
         Self { session, idle, polled, changed: Vec::new(), state: State::Begin, until_refresh: 0, ended: None }
     }
 
@@ -162,9 +163,8 @@ impl<'a> Watch<'a> {
                     self.session.selected = Some(Selected { folder: folder.clone(), exists, writable: false, touched: false });
                     self.compare(folder, seen);
                 } else {
-                    // It is gone or closed to us: `sync` finds out which.
                     self.idle = None;
-                    self.changed.push(folder);
+                    self.refused(folder);
                 }
                 self.poll(actions)?;
             }
@@ -179,7 +179,7 @@ impl<'a> Watch<'a> {
                 if let Some(folder) = asked.remove(&tag)
                     && status.condition != Condition::Ok
                 {
-                    self.changed.push(folder);
+                    self.refused(folder);
                 }
                 if matches!(&self.state, State::Poll(asked) if asked.is_empty()) {
                     self.wait(actions);
@@ -211,6 +211,15 @@ impl<'a> Watch<'a> {
             self.touched(actions);
         }
         Ok(())
+    }
+
+    /// A folder is gone or closed to us: `sync` finds out which, once. Until it succeeds nobody looks there again: a server that
+    /// lists what it does not open would be asked for ever.
+    fn refused(&mut self, folder: String) {
+        self.polled.retain(|polled| *polled != folder);
+        if self.session.refused.insert(folder.clone()) {
+            self.changed.push(folder);
+        }
     }
 
     /// The folder in IDLE changed.

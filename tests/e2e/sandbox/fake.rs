@@ -28,6 +28,8 @@ const ORIGIN: &str = "https://mail.example.org";
 /// What a mailroom was told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
+    /// What every checkpoint fails with.
+    pub(super) trouble: Option<Fault>,
     pub(super) begun: usize,
     pub(super) messages: Vec<(Scope, Arrival, Vec<u8>)>,
     pub(super) checkpoints: Vec<(Scope, Vec<u8>)>,
@@ -106,6 +108,9 @@ impl Mailroom for Memory {
     }
 
     async fn checkpoint(&self, scope: Scope, cursor: Vec<u8>) -> Result<(), Fault> {
+        if let Some(fault) = self.told().trouble.clone() {
+            return Err(fault);
+        }
         self.told().checkpoints.push((scope, cursor));
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use postrider::connector::{Appended, CacheFolder, Engine, Envelope, Recipient, Role, Verdict};
-use postrider::fault::Kind;
+use postrider::fault::{Fault, Kind};
 use postrider::secret::Secret;
 
 use super::behaviour::Behaviour;
@@ -133,5 +133,18 @@ fn a_component_is_compiled_once() {
         assert_eq!(setting.memory.told().messages.len(), 3);
         let fault = Engine::new(&cache).unwrap().prepare(b"", [8; 32], &id, "0.1.0").await.unwrap_err();
         assert_eq!(fault.kind, Kind::ConnectorFailed);
+    });
+}
+
+#[test]
+fn the_hosts_own_trouble_stays_the_hosts_for_the_operator() {
+    run(async {
+        let setting = Setting::new(Behaviour::Good);
+        let trouble = Fault::new(Kind::Storage, "write to the segment").because_words("No space left on device");
+        setting.memory.told().trouble = Some(trouble);
+        let fault = setting.sync().await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Storage, "{fault:?}");
+        assert!(fault.causes().any(|cause| cause.contains("No space left")), "{fault:?}");
+        assert!(fault.kind.is_retried());
     });
 }

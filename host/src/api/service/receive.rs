@@ -47,7 +47,8 @@ impl Service {
         let (passes, followed) = tokio::join!(receiving, deliver::follow(self.host(), watcher, &stop));
         let mut sinks = Vec::new();
         for followed in followed?.into_iter().filter(|followed| followed.fault.is_some()) {
-            let pending = self.pending(&followed.sink).await?;
+            let Some(sink) = self.host().sinks().await?.into_iter().find(|sink| sink.name == followed.sink) else { continue };
+            let pending = self.pending(&sink).await?;
             let since = self.host().sink_failure(&followed.sink).await?.map(|failure| failure.since);
             sinks.push(SinkStatus { name: followed.sink, pending, fault: followed.fault, since });
         }
@@ -65,13 +66,14 @@ impl Service {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 position = self.store().sink_position(&sink.name).await?;
             }
-            if position < durable {
+            let pending = self.pending(&sink).await?;
+            if pending > 0 {
                 let late = Fault::new(Kind::Transient, format!("wait for the sink `{}`", sink.name))
                     .because_words("it has not got all that is stored yet")
                     .with_remedy("the daemon goes on; `postrider status` shows how far it is");
                 let failure = self.host().sink_failure(&sink.name).await?;
                 let (fault, since) = failure.map_or((late, None), |failure| (failure.fault, Some(failure.since)));
-                behind.push(SinkStatus { name: sink.name, pending: durable - position, fault: Some(fault), since });
+                behind.push(SinkStatus { name: sink.name, pending, fault: Some(fault), since });
             }
         }
         Ok(behind)

@@ -25,6 +25,13 @@ impl Service {
         line_endings: LineEndings,
     ) -> Result<Reply, Fault> {
         let refused = |words: String| Fault::new(Kind::Conflict, format!("add the sink `{name}`")).because_words(words);
+        if self.0.paths.hold(&maildir) {
+            return Err(refused(format!(
+                "`{}` lies in the home, whose files are sealed: mail would lie there in clear",
+                maildir.display()
+            ))
+            .with_remedy("name a directory outside of the home"));
+        }
         let target = Target::Maildir { directory: maildir, line_endings };
         for sink in self.host().sinks().await? {
             if sink.name == name {
@@ -46,7 +53,7 @@ impl Service {
         let sink = Sink { name: name.clone(), accounts: ids, target, created: Timestamp::now() };
         // Mistakes in the directory are better found now than with the first message.
         let target = sink.target.clone();
-        let opened = tokio::task::spawn_blocking(move || crate::sink::open(&target).map(drop)).await;
+        let opened = tokio::task::spawn_blocking(move || crate::sink::make(&target)).await;
         opened.map_err(|error| Fault::new(Kind::Bug, "open a sink").because(&error))??;
         // A former sink of this name may have got further than this one.
         self.store().remove_sink_position(&name).await?;

@@ -5,7 +5,7 @@ use crate::api::reply::{AccountStatus, Reply, SinkStatus, StatusView};
 use crate::fault::Fault;
 use crate::flow::standing::Standing;
 use crate::model::account::Account;
-use crate::model::name::SinkName;
+use crate::model::sink::Sink;
 
 impl Service {
     pub(super) async fn status(&self) -> Result<Reply, Fault> {
@@ -17,7 +17,7 @@ impl Service {
         for sink in self.host().sinks().await? {
             let failure = self.host().sink_failure(&sink.name).await?;
             let (fault, since) = failure.map(|failure| (failure.fault, failure.since)).unzip();
-            sinks.push(SinkStatus { pending: self.pending(&sink.name).await?, name: sink.name, fault, since });
+            sinks.push(SinkStatus { pending: self.pending(&sink).await?, name: sink.name, fault, since });
         }
         let paths = &self.0.paths;
         Ok(Reply::Status(Box::new(StatusView {
@@ -33,10 +33,10 @@ impl Service {
         })))
     }
 
-    /// At most how many messages a sink has not got yet: sequences of removed mail are not used again.
-    pub(super) async fn pending(&self, sink: &SinkName) -> Result<u64, Fault> {
-        let durable = *self.store().watermark().borrow();
-        Ok(durable.saturating_sub(self.store().sink_position(sink).await?))
+    /// How many messages a sink has not got yet.
+    pub(super) async fn pending(&self, sink: &Sink) -> Result<u64, Fault> {
+        let position = self.store().sink_position(&sink.name).await?;
+        Ok(self.store().count_after(&sink.accounts, position).await?)
     }
 
     async fn account_status(&self, account: Account) -> Result<AccountStatus, Fault> {

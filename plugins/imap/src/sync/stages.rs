@@ -38,6 +38,7 @@ impl Sync<'_> {
             self.opened.modseq = 0;
         }
         let exists = self.opened.exists;
+        self.session.refused.remove(&self.folder);
         self.session.selected = Some(Selected { folder: self.folder.clone(), exists, writable: false, touched: false });
         self.scope.generation = validity.to_string();
         self.after = match &self.before {

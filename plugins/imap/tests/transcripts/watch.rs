@@ -92,3 +92,24 @@ fn without_idle_status_is_asked_for() {
     "#;
     assert_eq!(watch("IMAP4rev1", &["INBOX"], text), Watched::Interrupted);
 }
+
+#[test]
+fn a_folder_that_is_not_opened_is_told_of_once() {
+    let text = format!(
+        "{OPEN}
+        C: A2 STATUS \"Closed\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)
+        S: A2 NO [NOPERM] no
+        C: A3 IDLE
+        S: + idling
+        ! time-up
+        C: DONE
+        S: A3 OK done"
+    );
+    let folders = ["INBOX", "Closed"].map(str::to_owned);
+    let outcomes = Script::parse(&text).check(&World::default(), |player| {
+        let mut session = session(DOVECOT);
+        let first = player.run(&mut Watch::new(&mut session, &folders))?;
+        Ok((first, player.run(&mut Watch::new(&mut session, &folders))?))
+    });
+    assert_eq!(outcomes.0, (Watched::Changed(vec!["Closed".into()]), Watched::TimeUp));
+}
