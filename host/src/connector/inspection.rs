@@ -1,7 +1,7 @@
 //! One component's file, looked at from outside: what it is, what it asks for, and whether it could run here.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -41,12 +41,12 @@ pub struct Inspection {
 ///
 /// # Errors
 /// Not a component, not valid, no manifest or a bad one, or one that cannot run on this host; each said in words.
-pub fn inspect_octets(path: PathBuf, octets: &[u8]) -> Result<Inspection, Fault> {
-    let operation = format!("read connector {}", shown(&path));
+pub fn inspect_octets(path: &Path, octets: &[u8]) -> Result<Inspection, Fault> {
+    let operation = format!("read connector {}", shown(path));
     let manifest = read_manifest(octets).map_err(|fault| fault.within(operation.clone()))?;
     let audit = audit(octets, &manifest).map_err(|error| Fault::from(error).within(operation))?;
     Ok(Inspection {
-        path: readable(&path),
+        path: readable(path),
         size: octets.len() as u64,
         sha256: sha256(octets),
         asks: Wishes::of(&manifest).in_words(),
@@ -73,12 +73,12 @@ pub fn sha256(octets: &[u8]) -> Fingerprint {
 }
 
 /// A path as text that JSON can carry: octets that are no UTF-8 are shown as replacement characters.
-pub(super) fn readable(path: &std::path::Path) -> PathBuf {
+pub(super) fn readable(path: &Path) -> PathBuf {
     PathBuf::from(path.to_string_lossy().into_owned())
 }
 
 /// A path as a terminal may show it.
-pub(super) fn shown(path: &std::path::Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string().chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
@@ -134,7 +134,7 @@ mod tests {
     fn what_is_packed_can_be_inspected() {
         let (octets, inspection) = pack(&component(RECEIVER_WAT), RECEIVER_TOML, &path()).unwrap();
         assert_eq!(octets, packed(RECEIVER_WAT, RECEIVER_TOML), "packing twice gives the same");
-        assert_eq!(inspect_octets(path(), &octets).unwrap(), inspection);
+        assert_eq!(inspect_octets(&path(), &octets).unwrap(), inspection);
         let words = inspection.to_string().replace(&inspection.sha256.to_string(), "[hash]");
         insta::assert_snapshot!(words, @r#"
         imap 0.1.0 (IMAP)
@@ -184,7 +184,7 @@ mod tests {
             device = "https://login.example/device"
             scopes = ["mail.read"]
         "#;
-        let inspection = inspect_octets(path(), &packed(RECEIVER_WAT, toml)).unwrap();
+        let inspection = inspect_octets(&path(), &packed(RECEIVER_WAT, toml)).unwrap();
         insta::assert_snapshot!(inspection.asks.join("\n"), @r#"
         open lines to the account's `sieve` server (STREAM), where nobody signs in
         send HTTP requests to the account's own server
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_file_and_the_reason() {
-        let fault = inspect_octets(path(), b"\0asm\x01\0\0\0").unwrap_err();
+        let fault = inspect_octets(&path(), b"\0asm\x01\0\0\0").unwrap_err();
         assert_eq!(fault.operation, "read connector imap.wasm");
         assert_eq!(fault.causes().last().unwrap(), "this is a core module, not a component: build with `--target wasm32-wasip2`");
     }
@@ -208,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = inspect_octets(path(), &octets);
+            let _ = inspect_octets(&path(), &octets);
         }
 
         #[test]
@@ -216,15 +216,15 @@ mod tests {
             let mut octets = packed(RECEIVER_WAT, RECEIVER_TOML);
             let length = octets.len();
             octets[at.index(length)] = octet;
-            let _ = inspect_octets(path(), &octets);
+            let _ = inspect_octets(&path(), &octets);
             octets.truncate(cut.index(length));
-            let _ = inspect_octets(path(), &octets);
+            let _ = inspect_octets(&path(), &octets);
         }
 
         #[test]
         fn no_manifest_panics(json in "\\{(\"[a-z]{1,8}\":(1|null|\"[a-z.]{0,4}\"|\\[\\]|\\{\\}),?){0,8}\\}") {
             let octets = section::replace(&component(RECEIVER_WAT), json.as_bytes()).unwrap();
-            let _ = inspect_octets(path(), &octets);
+            let _ = inspect_octets(&path(), &octets);
         }
     }
 }

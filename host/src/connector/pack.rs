@@ -15,6 +15,6 @@ use crate::fault::Fault;
 pub fn pack(component: &[u8], connector_toml: &str, path: &Path) -> Result<(Vec<u8>, Inspection), Fault> {
     let (_, json) = Manifest::from_toml(connector_toml)?;
     let packed = section::replace(component, &json)?;
-    let inspection = inspect_octets(path.to_owned(), &packed)?;
+    let inspection = inspect_octets(path, &packed)?;
     Ok((packed, inspection))
 }

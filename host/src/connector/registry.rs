@@ -158,7 +158,7 @@ impl Registry {
     /// Unreadable, not a component, or one that cannot run on this host.
     pub fn inspect(path: &Path) -> Result<Inspection, Fault> {
         let file = folder::open(path, Links::Follow)?;
-        inspect_octets(path.to_owned(), &folder::read(&file, path)?)
+        inspect_octets(path, &folder::read(&file, path)?)
     }
 
     /// The component that accounts run under this id.
@@ -201,7 +201,7 @@ impl Registry {
         let _exclusive = self.exclusive();
         let file = folder::open(path, Links::Follow)?;
         let octets = folder::read(&file, path)?;
-        let inspection = inspect_octets(path.to_owned(), &octets)?;
+        let inspection = inspect_octets(path, &octets)?;
         let id = inspection.manifest.id.clone();
         self.settle(&id, approvals)?;
         let had: Vec<Found> =
@@ -365,7 +365,7 @@ impl Found {
             Err(fault) => return Some(Self { id: declared, ..Self::broken(path, place, fault) }),
         };
         let sha256 = sha256(&octets);
-        let inspection = inspect_octets(path.clone(), &octets);
+        let inspection = inspect_octets(&path, &octets);
         // What was inspected counts: the file may have changed since the section was read.
         let id = inspection.as_ref().map_or(declared, |inspection| Some(inspection.manifest.id.clone()));
         // A whole listing keeps no octets.

@@ -23,7 +23,7 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
             Some((length, octets)) => Some(upload(length, streams::pieces(accessor, octets)?)),
             None => None,
         };
-        let response = session.import(exchange(&session, request, body)).await?;
+        let response = session.import(Box::pin(exchange(&session, request, body))).await?;
         let (octets, end) = Produced::new(download(Arc::clone(&session), response.body), Arc::clone(&session.meter));
         let finished = async move {
             let ended: Result<u64, Error> = match end.await {
