@@ -210,11 +210,16 @@ pub struct Row {
 #[serde(transparent)]
 pub struct Overrides(BTreeMap<String, u64>);
 
+/// Every limit's name, in the order of the table.
+fn names() -> String {
+    TABLE.iter().map(|row| format!("`{}`", row.name)).collect::<Vec<_>>().join(", ")
+}
+
 /// Why an override was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OverrideError {
     /// No such limit.
-    #[error("there is no limit `{0}`: the table in ARCHITECTURE.md lists them")]
+    #[error("there is no limit `{0}`: there are {known}", known = names())]
     Unknown(String),
     /// Not a number between its ends.
     #[error("limit `{name}` takes a whole number from {least} to {most}: not `{given}`")]

@@ -360,7 +360,7 @@ pub struct SinkStatus {
 }
 
 /// The fault with the account's name in the commands that it recommends: `net` knows a server, and not whose it is.
-fn naming(mut fault: Fault, account: &AccountName) -> Fault {
+pub(super) fn naming(mut fault: Fault, account: &AccountName) -> Fault {
     if let Some(remedy) = &mut fault.remedy {
         *remedy = remedy.replace("postrider account edit NAME", &format!("postrider account edit {account}"));
     }

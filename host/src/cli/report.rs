@@ -50,7 +50,9 @@ impl Report {
     pub(super) fn refusal(&self, error: &clap::Error) -> ExitCode {
         if self.json && error.use_stderr() {
             let words = error.to_string();
-            let words = words.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
+            // Down to the first empty line: what is wrong, and with which of the arguments.
+            let lines = words.trim_start_matches("error: ").lines().map(str::trim).take_while(|line| !line.is_empty());
+            let words = lines.collect::<Vec<_>>().join(" ");
             let fault = Fault::new(Kind::Usage, "understand the command line").because_words(words);
             self.fault(&fault.with_remedy("`postrider help` lists the commands"));
         } else {

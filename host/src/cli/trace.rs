@@ -13,7 +13,7 @@ pub(super) fn start(global: &Global, is_daemon: bool) {
     let filter = EnvFilter::new(directives.unwrap_or_else(|| by_default(global.verbose, is_daemon).to_owned()));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A log that is set up already, as in tests, stays.
-    let _ = if global.json && is_daemon { lines.json().try_init() } else { lines.with_ansi(false).try_init() };
+    let _ = if global.json { lines.json().try_init() } else { lines.with_ansi(false).try_init() };
 }
 
 const fn by_default(verbose: u8, is_daemon: bool) -> &'static str {

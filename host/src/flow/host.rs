@@ -1,6 +1,6 @@
 //! An opened home with all that the journeys need: the store, the connectors' files, and the engine once something runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -191,8 +191,11 @@ impl Host {
         if names.is_empty() {
             return Ok(all.into_iter().filter(|account| account.receive.is_some()).collect());
         }
+        // An account that is named twice is received once: it has one place in each folder.
+        let mut named = BTreeSet::new();
         names
             .iter()
+            .filter(|name| named.insert(*name))
             .map(|name| {
                 let found = all.iter().find(|account| account.name == *name).cloned();
                 found.ok_or_else(|| no_such_account(name, &all))

@@ -1,7 +1,7 @@
 //! How the home stands.
 
 use super::Service;
-use crate::api::reply::{AccountStatus, Reply, SinkStatus, StatusView};
+use crate::api::reply::{AccountStatus, Reply, SinkStatus, StatusView, naming};
 use crate::fault::Fault;
 use crate::flow::standing::Standing;
 use crate::model::account::Account;
@@ -51,8 +51,9 @@ impl Service {
             Some(Standing::Retrying { fault, at, .. }) => (Some("retrying"), Some(at), Some(fault)),
             Some(Standing::NeedsOperator { fault, .. }) => (Some("needs-operator"), None, Some(fault)),
         };
+        let name = account.name;
         Ok(AccountStatus {
-            name: account.name,
+            name: name.clone(),
             messages: counts.messages,
             octets: counts.octets,
             set_aside: counts.set_aside,
@@ -60,7 +61,7 @@ impl Service {
             last_pass: last.as_ref().map(|pass| pass.ended),
             last_complete: last.as_ref().and_then(|pass| pass.complete),
             next_attempt,
-            fault: failed.or_else(|| last.and_then(|pass| pass.fault)),
+            fault: failed.or_else(|| last.and_then(|pass| pass.fault)).map(|fault| naming(fault, &name)),
         })
     }
 }
