@@ -10,6 +10,7 @@ use crate::fault::{Fault, Kind};
 use crate::limits::Overrides;
 use crate::model::account::{Account, Role};
 use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security, Timeouts, Trust};
+use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountId, AccountName, ConnectorId};
 
 /// The name of the endpoint behind an account's receiving role, in manifests and in the vault.
@@ -32,6 +33,8 @@ pub struct Form {
     pub security: Option<Security>,
     /// Who signs in; "" for nobody.
     pub user: Option<String>,
+    /// How to sign in.
+    pub auth: Option<Auth>,
     /// A PEM file of authorities; "" for the system's.
     pub ca_file: Option<PathBuf>,
     /// Certificates believed whatever their issuer; replaces the former ones.
@@ -46,6 +49,16 @@ pub struct Form {
     pub folders: Option<Vec<String>>,
     /// Settings of the connector, and limits as `limit.NAME`; an empty value goes back to the default.
     pub set: Vec<(String, String)>,
+}
+
+/// How an account signs in, as `--auth` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// By the strongest mechanism that the server offers.
+    Auto,
+    /// By this one, and by no other.
+    Only(Mechanism),
 }
 
 impl Form {
@@ -70,6 +83,7 @@ impl Form {
             },
             security,
             user: None,
+            auth: None,
             trust: Trust::default(),
             proxy: None,
             timeouts: Timeouts::default(),
@@ -117,6 +131,11 @@ impl Form {
         }
         if let Some(user) = &self.user {
             endpoint.user = Some(user.clone()).filter(|user| !user.is_empty());
+        }
+        match self.auth {
+            Some(Auth::Auto) => endpoint.auth = None,
+            Some(Auth::Only(mechanism)) => endpoint.auth = Some(check_mechanism(mechanism, endpoint.protocol)?),
+            None => {}
         }
         if let Some(ca_file) = &self.ca_file {
             endpoint.trust.ca_file = Some(ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
@@ -175,6 +194,22 @@ fn check_server(server: &str) -> Result<String, Fault> {
     Err(Fault::new(Kind::Usage, format!("take `{}` as a server", server.escape_debug()))
         .because_words("a server is a host name or an address, without a port, user or `imaps://`")
         .with_remedy("give the name with `--server` and the port with `--port`"))
+}
+
+/// What the protocol does not have at all is found before a server is asked.
+fn check_mechanism(mechanism: Mechanism, protocol: Protocol) -> Result<Mechanism, Fault> {
+    let is_known = match (mechanism, protocol) {
+        (_, Protocol::Stream) => false,
+        (Mechanism::Apop, _) => protocol == Protocol::Pop3,
+        (Mechanism::Native, _) => matches!(protocol, Protocol::Imap | Protocol::Pop3),
+        _ => true,
+    };
+    if is_known {
+        return Ok(mechanism);
+    }
+    Err(Fault::new(Kind::Usage, format!("take `--auth {mechanism}`"))
+        .because_words("the protocol of this account does not have it")
+        .with_remedy("use `--auth auto`, or a mechanism that the server lists"))
 }
 
 fn check_proxy(proxy: &str) -> Result<Option<String>, Fault> {
@@ -249,7 +284,17 @@ mod tests {
         }
         assert!(fill(&Form { connect_timeout_ms: Some(0), ..form() }).is_err());
         assert!(fill(&Form { port: Some(0), ..form() }).is_err());
+        assert!(fill(&Form { auth: Some(Auth::Only(Mechanism::Apop)), ..form() }).is_err());
         assert!(fill(&Form { set: vec![("limit.memory-octets".to_owned(), "1".to_owned())], ..form() }).is_err());
+    }
+
+    #[test]
+    fn a_way_to_sign_in_stays_until_it_is_auto_again() {
+        let account = fill(&Form { auth: Some(Auth::Only(Mechanism::ScramSha256)), ..form() }).unwrap();
+        let kept = Form::default().edit(account, Protocol::Imap, "{}".to_owned()).unwrap();
+        assert_eq!(kept.receive.as_ref().unwrap().endpoint.auth, Some(Mechanism::ScramSha256));
+        let auto = Form { auth: Some(Auth::Auto), ..Form::default() }.edit(kept, Protocol::Imap, "{}".to_owned()).unwrap();
+        assert_eq!(auto.receive.unwrap().endpoint.auth, None);
     }
 
     #[test]

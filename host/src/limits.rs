@@ -169,6 +169,18 @@ pub const PREAMBLE_LINE_OCTETS: usize = 16 << 10;
 /// The most lines that a server may send before its preamble is over.
 pub const PREAMBLE_LINES: usize = 200;
 
+/// The fewest iterations of SCRAM that are taken (RFC 5802 section 5.1, RFC 7677 section 4): fewer make a password cheap to guess.
+pub const SCRAM_ITERATIONS_LEAST: u32 = 4_096;
+
+/// The most iterations of SCRAM: about a second of one core.
+pub const SCRAM_ITERATIONS_MOST: u32 = 1 << 20;
+
+/// Iterations of SCRAM in a row; then others get their turn.
+pub const SCRAM_ITERATIONS_AT_ONCE: u32 = 4_096;
+
+/// The longest command line with a secret in it that POP3 and SMTP are sent (RFC 5321 section 4.5.3.1.4, with its CRLF).
+pub const COMMAND_OCTETS: usize = 512;
+
 /// The most addresses of one name that are tried.
 pub const DIAL_ADDRESSES: usize = 10;
 

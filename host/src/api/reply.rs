@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::flow::receive::PassReport;
 use crate::model::account::{Account, Role};
 use crate::model::endpoint::{Fingerprint, Protocol, Security};
+use crate::model::mechanism::Mechanism;
 use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
@@ -78,6 +79,8 @@ pub struct RoleView {
     pub security: Security,
     /// Who signs in.
     pub user: Option<String>,
+    /// The one way to sign in; none: the strongest that the server offers.
+    pub auth: Option<Mechanism>,
     /// Whether a password is stored.
     pub has_secret: bool,
     /// A PEM file of authorities, instead of the system's.
@@ -118,6 +121,7 @@ impl RoleView {
             port: endpoint.port,
             security: endpoint.security,
             user: endpoint.user,
+            auth: endpoint.auth,
             has_secret,
             ca_file: endpoint.trust.ca_file,
             pins: endpoint.trust.pins,

@@ -9,10 +9,11 @@ use clap::{Args, Subcommand};
 use super::context::{Context, absolute, unexpected};
 use super::text::{clean, count, fields, millis, table};
 use super::{progress, terminal};
-use crate::account::Form;
+use crate::account::{Auth, Form};
 use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, StageView, TestView};
 use crate::fault::Fault;
 use crate::model::endpoint::{Fingerprint, Security};
+use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +78,10 @@ pub(super) struct Fields {
     /// Who signs in
     #[arg(long)]
     user: Option<String>,
+    /// How to sign in: the strongest way that the server offers, or this one only; `auto` by default. With `oauthbearer` and
+    /// `xoauth2` the password is an access token
+    #[arg(long, value_name = "MECHANISM", value_parser = auth_parser())]
+    auth: Option<Auth>,
     /// Read the password from stdin, to its end but for a line end
     #[arg(long)]
     password_stdin: bool,
@@ -168,6 +173,7 @@ impl Fields {
             port: self.port,
             security: self.security,
             user: self.user,
+            auth: self.auth,
             ca_file: self.ca.as_deref().map(absolute).transpose()?,
             pins: (self.no_pins || !self.pins.is_empty()).then_some(self.pins),
             proxy: self.proxy,
@@ -212,6 +218,7 @@ fn describe(account: &AccountView) -> String {
             ("Server", authority(role)),
             ("Security", role.security.to_string()),
             ("User", role.user.clone().unwrap_or_else(|| "nobody signs in".to_owned())),
+            ("Sign-in", role.auth.map_or_else(String::new, |mechanism| format!("by {mechanism} only"))),
             ("Password", if role.has_secret { "stored, sealed" } else { "none" }.to_owned()),
             ("Authorities", role.ca_file.as_ref().map_or_else(|| "the system's".to_owned(), |file| file.display().to_string())),
             ("Pins", pins.join(" ")),
@@ -266,6 +273,11 @@ fn security_parser() -> impl TypedValueParser<Value = Security> {
         "none" => Security::None,
         _ => Security::Tls,
     })
+}
+
+fn auth_parser() -> impl TypedValueParser<Value = Auth> {
+    let words = std::iter::once("auto").chain(Mechanism::ALL.map(Mechanism::word));
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).map(|word| word.parse().map_or(Auth::Auto, Auth::Only))
 }
 
 fn pair(given: &str) -> Result<(String, String), String> {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::mechanism::Mechanism;
+
 /// A protocol whose preamble the host speaks, or any other over a bare (TLS) stream, without a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +79,9 @@ pub struct Endpoint {
     pub security: Security,
     /// Who signs in; none: nobody does.
     pub user: Option<String>,
+    /// The one way to sign in; none: the strongest that the server offers.
+    #[serde(default)]
+    pub auth: Option<Mechanism>,
     /// Which certificates are believed.
     pub trust: Trust,
     /// "socks5://[user:password@]host:port" (names resolved here), "socks5h://" (by the proxy) or "http://" (CONNECT). May hold a
@@ -181,6 +186,7 @@ mod tests {
             port: 993,
             security: Security::Tls,
             user: None,
+            auth: None,
             trust: Trust::default(),
             proxy: Some("socks5://me:hunter22@proxy.example:1080".to_owned()),
             timeouts: Timeouts::default(),

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod endpoint;
+pub mod mechanism;
 pub mod message;
 pub mod name;
 pub mod sink;

@@ -3,56 +3,124 @@
 
 use bytes::BytesMut;
 
-use super::preamble::imap::{Identity, Imap};
-use super::preamble::{Preamble, Step};
+use super::preamble::imap::Imap;
+use super::preamble::pop3::Pop3;
+use super::preamble::smtp::{Dialect, Smtp};
+use super::preamble::{Preamble, Quirks, Step};
 use super::proxy::{self, Credentials, Destination, Negotiate, connect::Connect, socks5::Socks5};
+use super::sasl::{Answer, BindingKind, ChannelBinding, Exchange, Identity};
 use super::tls::certificate::Certificate;
-use crate::limits::PREAMBLE_LINES;
+use crate::limits::{PREAMBLE_LINES, SCRAM_ITERATIONS_AT_ONCE, SCRAM_ITERATIONS_MOST};
 use crate::model::endpoint::Security;
+use crate::model::mechanism::Mechanism;
 use crate::secret::Secret;
 
 /// More steps than any honest or bounded conversation has.
 const STEPS: usize = 4 * PREAMBLE_LINES;
 
-/// The preamble of IMAP in each mode; the octets come in pieces whose size the first one decides.
+/// The secret in every fuzzed sign-in.
+const SECRET: &str = "correct horse";
+
+/// The preamble of IMAP in each mode, by each mechanism; the octets come in pieces whose size the first one decides.
 ///
 /// # Panics
 /// When a property is broken: a secret in a problem, TLS with octets pending, steps without end.
-#[expect(clippy::panic, reason = "a fuzz target reports by panicking")]
 pub fn imap_preamble(octets: &[u8]) {
-    let Some((piece, octets)) = octets.split_first() else { return };
-    for security in [Security::Tls, Security::Starttls, Security::None] {
-        let secret = Secret::new("correct horse");
-        let mut machine = Imap::new(security, Some(Identity { user: "me".to_owned(), secret }));
-        let mut pieces = octets.chunks(usize::from(*piece).max(1));
-        let mut pending = BytesMut::new();
-        let mut over = false;
-        for _ in 0..octets.len() + STEPS {
-            match machine.step(&mut pending) {
-                Ok(Step::Read) => match pieces.next() {
-                    Some(piece) => pending.extend_from_slice(piece),
-                    None => {
-                        assert!(!machine.closed(&pending).to_string().contains("correct horse"));
-                        over = true;
-                    }
-                },
-                Ok(Step::StartTls) if !pending.is_empty() => panic!("TLS over {pending:?}"),
-                Ok(Step::Write(_) | Step::StartTls | Step::Greeted) => {}
-                Ok(Step::Done(opening)) => {
-                    assert!(security != Security::Starttls || opening.greeting.is_empty(), "a greeting from before TLS");
-                    over = true;
-                }
-                Err(problem) => {
-                    assert!(!format!("{problem:?}").contains("correct horse"), "{problem:?}");
-                    over = true;
-                }
+    let quirks = Quirks { says_id: true };
+    each_way(octets, |security, identity| Box::new(Imap::new(security, identity, quirks)));
+}
+
+/// The preamble of POP3, as [`imap_preamble`].
+///
+/// # Panics
+/// When a property is broken.
+pub fn pop3_preamble(octets: &[u8]) {
+    each_way(octets, |security, identity| Box::new(Pop3::new(security, identity)));
+}
+
+/// The preambles of SMTP and LMTP, as [`imap_preamble`].
+///
+/// # Panics
+/// When a property is broken.
+pub fn smtp_preamble(octets: &[u8]) {
+    for dialect in [Dialect::Smtp, Dialect::Lmtp] {
+        each_way(octets, |security, identity| Box::new(Smtp::new(dialect, security, identity)));
+    }
+}
+
+/// Challenges of every mechanism, a line each.
+///
+/// # Panics
+/// When a property is broken: success without the server's proof, or more work than the bound.
+pub fn challenges(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    for mechanism in Mechanism::ALL {
+        let binding = ChannelBinding { kind: BindingKind::TlsExporter, data: vec![7; 32] };
+        let Ok(mut exchange) = Exchange::new(mechanism, &identity(None), Some(&binding), true) else { continue };
+        let _ = exchange.initial_response(usize::MAX);
+        for challenge in text.lines() {
+            let mut answer = exchange.take(challenge);
+            for _ in 0..=SCRAM_ITERATIONS_MOST / SCRAM_ITERATIONS_AT_ONCE {
+                let Ok(Answer::Busy) = answer else { break };
+                answer = exchange.work();
             }
-            if over {
+            assert_ne!(answer, Ok(Answer::Busy), "more work than the bound");
+            if answer.is_err() {
                 break;
             }
         }
-        assert!(over, "steps without end");
+        // Its nonce is random: nobody can have proved anything to it.
+        assert!(!exchange.is_complete() || mechanism.sasl_name().is_some_and(|name| !name.starts_with("SCRAM")), "{mechanism}");
     }
+}
+
+fn identity(auth: Option<Mechanism>) -> Identity {
+    let secret = Secret::new(SECRET);
+    Identity { user: "me".to_owned(), secret, auth, has_certificate: false, server: "mail.example.com".to_owned(), port: 993 }
+}
+
+fn each_way(octets: &[u8], machine: impl Fn(Security, Option<Identity>) -> Box<dyn Preamble>) {
+    let Some((piece, octets)) = octets.split_first() else { return };
+    let piece = usize::from(*piece);
+    // It decides the mechanism as well; one number in thirteen leaves the choice to the machine.
+    let auth = Mechanism::ALL.get(piece % (Mechanism::ALL.len() + 1)).copied();
+    for security in [Security::Tls, Security::Starttls, Security::None] {
+        for identity in [None, Some(identity(None)), Some(identity(auth))] {
+            // Without an identity nobody knows what a secret is.
+            let secret = identity.as_ref().map(|_| SECRET);
+            converse(&mut *machine(security, identity), security, secret, octets, piece.max(1));
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "a fuzz target reports by panicking")]
+fn converse(machine: &mut dyn Preamble, security: Security, secret: Option<&str>, octets: &[u8], piece: usize) {
+    let shows = |text: &str| secret.is_some_and(|secret| text.contains(secret));
+    let mut pieces = octets.chunks(piece);
+    let mut pending = BytesMut::new();
+    for _ in 0..octets.len() + STEPS {
+        match machine.step(&mut pending) {
+            Ok(Step::Read) => match pieces.next() {
+                Some(piece) => pending.extend_from_slice(piece),
+                None => {
+                    assert!(!shows(&format!("{:?}", machine.closed(&pending))));
+                    return;
+                }
+            },
+            Ok(Step::StartTls) if !pending.is_empty() => panic!("TLS over {pending:?}"),
+            Ok(Step::Write(_) | Step::StartTls | Step::Greeted | Step::Busy) => {}
+            Ok(Step::Done(opening)) => {
+                assert!(security != Security::Starttls || opening.greeting.is_empty(), "a greeting from before TLS");
+                assert!(!shows(&format!("{opening:?}")), "{opening:?}");
+                return;
+            }
+            Err(problem) => {
+                assert!(!shows(&format!("{problem:?}")), "{problem:?}");
+                return;
+            }
+        }
+    }
+    panic!("steps without end");
 }
 
 /// The answers of a SOCKS5 proxy and of an HTTP proxy.
@@ -100,6 +168,13 @@ mod tests {
 
     use super::*;
 
+    fn preambles(octets: &[u8]) {
+        imap_preamble(octets);
+        pop3_preamble(octets);
+        smtp_preamble(octets);
+        challenges(octets);
+    }
+
     /// Pieces of which hostile conversations are made.
     fn words() -> impl Strategy<Value = Vec<u8>> {
         let words: &[&[u8]] = &[
@@ -116,6 +191,24 @@ mod tests {
             b"\n",
             b"correct horse",
             b"AG1lAGNvcnJlY3QgaG9yc2U=",
+            b"+OK <1.2@x> ",
+            b"-ERR [AUTH] ",
+            b"+\r\n",
+            b"STLS\r\nUSER\r\n",
+            b"SASL PLAIN LOGIN SCRAM-SHA-256-PLUS CRAM-MD5",
+            b".\r\n",
+            b"220 hi\r\n",
+            b"250-hi\r\n",
+            b"250 STARTTLS\r\n",
+            b"250-AUTH PLAIN SCRAM-SHA-1 XOAUTH2\r\n",
+            b"334 ",
+            b"235 in\r\n",
+            b"535 5.7.8 ",
+            b"AUTH=SCRAM-SHA-256 AUTH=CRAM-MD5 ID ",
+            b"P4 OK ",
+            b"cj1hYmMscz1RUT09LGk9NDA5Ng==",
+            b"dj1BQUFB",
+            b"ZT1pbnZhbGlkLXByb29m",
             b"\x05\x00\x05\x00\x00\x01",
             b"\x05\x02\x01\x00",
             b"HTTP/1.1 200 OK",
@@ -129,13 +222,13 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_words(octets in words()) {
-            imap_preamble(&octets);
+            preambles(&octets);
             proxy_answers(&octets);
         }
 
         #[test]
         fn any_octets(octets in prop::collection::vec(any::<u8>(), 0..600)) {
-            imap_preamble(&octets);
+            preambles(&octets);
             proxy_answers(&octets);
             certificate(&octets);
         }
@@ -148,9 +241,14 @@ mod tests {
             b"\x01* OK\n",
             b"\xff* OK [CAPABILITY STARTTLS]\r\nP1 OK\r\n* x",
             b"\x03* PREAUTH\r\n",
+            b"\xff+OK <a@b>\r\n+OK\r\nSTLS\r\nUSER\r\n.\r\n+OK\r\n",
+            b"\x04+OK\r\n+OK\r\nUSER\r\nSASL LOGIN\r\n.\r\n+OK\r\n+ correct horse\r\n-ERR correct horse\r\n",
+            b"\xff220 hi\r\n250-hi\r\n250 STARTTLS\r\n220 go\r\n250 x\r\n",
+            b"\x07220 hi\r\n250 AUTH LOGIN\r\n334 x\r\n334 x\r\n535 Y29ycmVjdCBob3JzZQ==\r\n",
+            b"cj1hLHM9UVE9PSxpPTQwOTY=\ndj1BQUFB\n",
             b"\x05\x05\x00\x05\x00\x00\x03\xff",
         ] {
-            imap_preamble(octets);
+            preambles(octets);
             proxy_answers(octets);
             certificate(octets);
         }

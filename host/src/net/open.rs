@@ -2,15 +2,19 @@
 
 use super::line::Line;
 use super::observe::{Observe, Stage};
-use super::preamble::imap::{Identity, Imap};
-use super::preamble::{Opening, Preamble, Problem, Step, problem};
+use super::preamble::imap::Imap;
+use super::preamble::pop3::Pop3;
+use super::preamble::smtp::{Dialect, Smtp};
+use super::preamble::{Opening, Preamble, Problem, Quirks, Step, problem};
 use super::proxy::Proxy;
 use super::reach::{Target, reach};
+use super::sasl::{ChannelBinding, Identity};
 use super::stage::{Stages, late};
 use super::tls::{self, Believed, Peer};
 use super::wire::Wire;
 use crate::fault::{Fault, Kind};
 use crate::model::endpoint::{Endpoint, Protocol, Security};
+use crate::model::mechanism::Mechanism;
 use crate::secret::Secret;
 
 /// Open, secure and sign in to `endpoint`: everything before the first octet that a connector may write. Each stage may take the
@@ -25,46 +29,63 @@ pub async fn open(endpoint: &Endpoint, secret: Option<&Secret>, observer: &dyn O
     let proxy = endpoint.proxy.as_deref().map(Proxy::from_setting).transpose()?;
     let believed = if endpoint.security == Security::None { None } else { Some(Believed::load(&endpoint.trust).await?) };
     let stages = Stages::new(observer, endpoint.timeouts.connect);
-    let usual_ports = match endpoint.protocol {
-        Protocol::Imap => "IMAP over TLS is usually 993, with STARTTLS 143",
-        Protocol::Pop3 | Protocol::Smtp | Protocol::Lmtp | Protocol::Stream => "Ask the server's operator",
+    let target = Target {
+        server: &endpoint.server,
+        port: endpoint.port,
+        authority: &authority,
+        usual_ports: problem::usual_ports(endpoint.protocol),
     };
-    let target = Target { server: &endpoint.server, port: endpoint.port, authority: &authority, usual_ports };
     let mut wire = reach(target, proxy.as_ref(), stages).await?;
     if let (Security::Tls, Some(believed)) = (endpoint.security, &believed) {
         wire = secure(wire, endpoint, &authority, believed, stages).await?;
     }
-    let opening = match endpoint.protocol {
-        Protocol::Imap => {
-            let mut machine = Imap::new(endpoint.security, identity);
-            let (ready, opening) = greet(wire, &mut machine, endpoint, &authority, believed.as_ref(), stages).await?;
-            wire = ready;
-            opening
-        }
-        _ => Opening::default(),
+    let Some(mut machine) = preamble(endpoint, identity) else {
+        return Ok((Line::new(wire, authority, endpoint.timeouts.read), Opening::default()));
     };
+    let (wire, opening) = greet(wire, &mut *machine, endpoint, &authority, believed.as_ref(), stages).await?;
     Ok((Line::new(wire, authority, endpoint.timeouts.read), opening))
+}
+
+/// The machine that speaks first; none: the connector does.
+fn preamble(endpoint: &Endpoint, identity: Option<Identity>) -> Option<Box<dyn Preamble>> {
+    let security = endpoint.security;
+    Some(match endpoint.protocol {
+        Protocol::Imap => Box::new(Imap::new(security, identity, Quirks::of(&endpoint.server))),
+        Protocol::Pop3 => Box::new(Pop3::new(security, identity)),
+        Protocol::Smtp => Box::new(Smtp::new(Dialect::Smtp, security, identity)),
+        Protocol::Lmtp => Box::new(Smtp::new(Dialect::Lmtp, security, identity)),
+        Protocol::Stream => return None,
+    })
 }
 
 /// Who signs in; and what cannot be, before anything is dialled.
 fn identity(endpoint: &Endpoint, secret: Option<&Secret>, authority: &str) -> Result<Option<Identity>, Fault> {
-    match endpoint.protocol {
-        Protocol::Imap => {}
-        // A secret never goes to a protocol that the host does not speak.
-        Protocol::Stream if endpoint.security != Security::Starttls => return Ok(None),
-        Protocol::Stream => {
-            return Err(Fault::new(Kind::Misconfigured, format!("open {authority}"))
+    // A secret never goes to a protocol that the host does not speak.
+    if endpoint.protocol == Protocol::Stream {
+        return match endpoint.security {
+            Security::Tls | Security::None => Ok(None),
+            Security::Starttls => Err(Fault::new(Kind::Misconfigured, format!("open {authority}"))
                 .because_words("there is no STARTTLS on a bare stream")
-                .with_remedy("use `--security tls`"));
-        }
-        Protocol::Pop3 | Protocol::Smtp | Protocol::Lmtp => {
-            return Err(Fault::new(Kind::Unsupported, format!("open {authority}"))
-                .because_words("this version of postrider speaks the preamble of IMAP only"));
-        }
+                .with_remedy("use `--security tls`")),
+        };
     }
+    let identity = |user: &str, secret: &Secret| {
+        Ok(Some(Identity {
+            user: user.to_owned(),
+            secret: secret.clone(),
+            auth: endpoint.auth,
+            has_certificate: false,
+            server: endpoint.server.clone(),
+            port: endpoint.port,
+        }))
+    };
     match (&endpoint.user, secret) {
+        // The certificate says who it is.
+        (user, None) if endpoint.auth == Some(Mechanism::External) => {
+            identity(user.as_deref().unwrap_or_default(), &Secret::new(Vec::new()))
+        }
         (_, None) => Ok(None),
-        (Some(user), Some(secret)) => Ok(Some(Identity { user: user.clone(), secret: secret.clone() })),
+        (Some(user), Some(secret)) => identity(user, secret),
         (None, Some(_)) => Err(Fault::new(Kind::Misconfigured, format!("sign in to {authority}"))
             .because_words("there is a password, but no user")
             .with_remedy("name the user: `postrider account edit NAME --user USER`")),
@@ -86,6 +107,7 @@ async fn greet(
     stages: Stages<'_>,
 ) -> Result<(Wire, Opening), Fault> {
     let silent = || late(format!("greet {authority}")).with_remedy(problem::mind_the_mode(endpoint));
+    machine.secured(binding(&wire));
     let pause = stages
         .run(Stage::Greeting, silent, async {
             let pause = pump(&mut wire, machine, endpoint).await?;
@@ -98,7 +120,10 @@ async fn greet(
         .await?;
     match (pause, believed) {
         (Step::Done(opening), _) => return Ok((wire, opening)),
-        (Step::StartTls, Some(believed)) => wire = secure(wire, endpoint, authority, believed, stages).await?,
+        (Step::StartTls, Some(believed)) => {
+            wire = secure(wire, endpoint, authority, believed, stages).await?;
+            machine.secured(binding(&wire));
+        }
         (Step::StartTls, None) => {
             return Err(Fault::new(Kind::Bug, format!("secure the line to {authority}")).because_words("nothing is believed here"));
         }
@@ -123,6 +148,11 @@ async fn greet(
     Ok((wire, opening))
 }
 
+/// What a sign-in over `wire` can be bound to: the session where TLS has it, else the server's certificate.
+fn binding(wire: &Wire) -> Option<ChannelBinding> {
+    wire.channel_bindings().as_ref().and_then(ChannelBinding::strongest)
+}
+
 /// Run the machine until it wants something other than octets.
 async fn pump(wire: &mut Wire, machine: &mut dyn Preamble, endpoint: &Endpoint) -> Result<Step, Fault> {
     let lost = |error: &std::io::Error, problem: Problem| problem.into_fault(endpoint).because(error);
@@ -134,6 +164,7 @@ async fn pump(wire: &mut Wire, machine: &mut dyn Preamble, endpoint: &Endpoint) 
                 Err(error) => return Err(lost(&error, machine.closed(&wire.pending))),
             },
             Step::Write(octets) => wire.send(&octets).await.map_err(|error| lost(&error, machine.closed(&wire.pending)))?,
+            Step::Busy => tokio::task::yield_now().await,
             pause @ (Step::StartTls | Step::Greeted | Step::Done(_)) => return Ok(pause),
         }
     }

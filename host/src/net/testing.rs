@@ -210,6 +210,7 @@ pub(super) fn endpoint(port: u16, security: Security) -> Endpoint {
         port,
         security,
         user: Some("me".to_owned()),
+        auth: None,
         trust: Trust::default(),
         proxy: None,
         timeouts: Timeouts { connect: Duration::from_secs(20), read: Duration::from_secs(20) },

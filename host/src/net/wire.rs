@@ -38,7 +38,6 @@ impl Wire {
     }
 
     /// What a sign-in may be bound to; none on a clear line.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the mechanisms with channel binding take it"))]
     pub(super) fn channel_bindings(&self) -> Option<ChannelBindings> {
         match &self.socket {
             Socket::Clear(_) => None,

@@ -250,6 +250,7 @@ fn endpoint(protocol: Protocol, port: u16) -> Endpoint {
         user: (protocol != Protocol::Stream).then(|| "help".to_owned()),
         trust: Trust::default(),
         proxy: None,
+        auth: None,
         timeouts: Timeouts::default(),
     }
 }

@@ -4,30 +4,23 @@
 pub mod reply;
 mod sign_in;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use zeroize::Zeroizing;
 
 use self::reply::{Condition, Reply, Status};
+use super::lines::Lines;
 use super::problem::{Said, shorten};
-use super::{Opening, Preamble, Problem, Step};
-use crate::limits::{PREAMBLE_LINE_OCTETS, PREAMBLE_LINES};
+use super::sign_in::SignIn;
+use super::{Opening, Preamble, Problem, Quirks, Step};
 use crate::model::endpoint::Security;
-use crate::secret::Secret;
-
-/// Who signs in.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// The user's name.
-    pub user: String,
-    /// The password.
-    pub secret: Secret,
-}
+use crate::net::sasl::{ChannelBinding, Identity};
 
 /// The machine. See [`Preamble`].
 #[derive(Debug)]
 pub struct Imap {
     security: Security,
-    identity: Option<Identity>,
+    quirks: Quirks,
+    sign_in: SignIn,
     state: State,
     /// Whether TLS is on now.
     secured: bool,
@@ -37,7 +30,7 @@ pub struct Imap {
     capabilities: Option<Vec<String>>,
     /// What the server wants a person to read (RFC 9051 section 7.1).
     alert: Option<String>,
-    lines: usize,
+    lines: Lines,
     tags: usize,
 }
 
@@ -57,10 +50,13 @@ enum State {
     TlsUp,
     /// [`Step::Greeted`] was given.
     Greeted,
-    /// A continuation for each of `rest`, then the tagged answer.
+    /// Challenges, then the tagged answer.
     SignIn {
         tag: String,
-        command: sign_in::Command,
+    },
+    /// The tagged answer to ID.
+    Id {
+        tag: String,
     },
     Over,
 }
@@ -68,35 +64,20 @@ enum State {
 impl Imap {
     /// The preamble for a line with this `security`; without an identity nobody signs in.
     #[must_use]
-    pub fn new(security: Security, identity: Option<Identity>) -> Self {
+    pub fn new(security: Security, identity: Option<Identity>, quirks: Quirks) -> Self {
         Self {
             security,
-            identity,
+            quirks,
+            sign_in: SignIn::new(identity),
             state: State::Greet,
             secured: security == Security::Tls,
             signed_in: false,
             greeting: String::new(),
             capabilities: None,
             alert: None,
-            lines: 0,
+            lines: Lines::default(),
             tags: 0,
         }
-    }
-
-    fn line(&mut self, pending: &mut BytesMut) -> Result<Option<String>, Problem> {
-        let end = pending.iter().position(|octet| *octet == b'\n');
-        if end.unwrap_or(pending.len()) > PREAMBLE_LINE_OCTETS {
-            return Err(Problem::LineTooLong);
-        }
-        let Some(end) = end else { return Ok(None) };
-        self.lines += 1;
-        if self.lines > PREAMBLE_LINES {
-            return Err(Problem::Endless);
-        }
-        let line = pending.split_to(end);
-        pending.advance(1);
-        let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        Ok(Some(String::from_utf8_lossy(line).into_owned()))
     }
 
     /// Take one line; none: go on with the next.
@@ -119,7 +100,7 @@ impl Imap {
                 Ok(None)
             }
             Some(Reply::Data) => Ok(None),
-            Some(Reply::Continuation) => self.continued().map(Some),
+            Some(Reply::Continuation(challenge)) => self.continued(&challenge).map(Some),
             Some(Reply::Tagged { tag, status }) => self.answered(&tag, &status, pending).map(Some),
             None => Err(self.malformed(line)),
         }
@@ -155,9 +136,11 @@ impl Imap {
             self.state = State::UpgradeTls { tag };
             return Ok(command);
         }
-        if self.signed_in || self.identity.is_none() {
-            self.state = State::Over;
-            return Ok(Step::Done(self.opening()));
+        if self.signed_in || self.sign_in.identity().is_none() {
+            if self.quirks.says_id && has(capabilities, "ID") {
+                return Ok(self.say_id());
+            }
+            return Ok(self.done());
         }
         self.state = State::Greeted;
         Ok(Step::Greeted)
@@ -185,36 +168,50 @@ impl Imap {
                 }
                 _ => Err(Problem::StarttlsRefused(self.said(status))),
             },
-            State::SignIn { tag: awaited, command } if tag == awaited => match status.condition {
-                Condition::Ok if command.is_complete() => {
+            State::SignIn { tag: awaited } if tag == awaited => match status.condition {
+                Condition::Ok => {
+                    self.sign_in.accepted()?;
                     self.signed_in = true;
                     self.go_on()
                 }
-                Condition::Ok => Err(Problem::Malformed { got: "the sign-in accepted before it was said".to_owned() }),
-                _ => Err(Problem::SignInRefused(self.said(status))),
+                _ => {
+                    let said = self.said(status);
+                    Err(Problem::SignInRefused(Said { words: self.sign_in.refused(&said.words), ..said }))
+                }
             },
+            // Whether it pleases the server, the first command of the connector's will show.
+            State::Id { tag: awaited } if tag == awaited => Ok(self.done()),
             _ => Err(Problem::Malformed { got: format!("an answer to a command that was not given: {}", self.clean(tag)) }),
         }
     }
 
-    fn continued(&mut self) -> Result<Step, Problem> {
-        match &mut self.state {
-            State::SignIn { command, .. } => {
-                command.go_on().map(Step::Write).ok_or_else(|| Problem::Malformed { got: "a challenge where none was due".to_owned() })
-            }
+    fn continued(&mut self, challenge: &str) -> Result<Step, Problem> {
+        match &self.state {
+            State::SignIn { .. } => self.sign_in.challenged(challenge),
             _ => Err(Problem::Malformed { got: "a continuation where none was due".to_owned() }),
         }
     }
 
-    fn sign_in(&mut self) -> Result<Step, Problem> {
+    fn begin_sign_in(&mut self) -> Result<Step, Problem> {
         let tag = self.next_tag();
-        let (Some(capabilities), Some(identity)) = (self.capabilities.take(), &self.identity) else {
-            return Err(Problem::Malformed { got: "nothing to sign in with".to_owned() });
-        };
-        let (first, command) = sign_in::choose(&tag, &capabilities, identity, self.secured)?;
+        let capabilities = self.capabilities.take().unwrap_or_default();
+        let first = sign_in::begin(&tag, &capabilities, &mut self.sign_in, self.secured)?;
         self.alert = None;
-        self.state = State::SignIn { tag, command };
+        self.state = State::SignIn { tag };
         Ok(Step::Write(first))
+    }
+
+    /// RFC 2971 section 3.1.
+    fn say_id(&mut self) -> Step {
+        let tag = self.next_tag();
+        let command = plainly(format!("{tag} ID (\"name\" \"Postrider\" \"version\" \"{}\")\r\n", env!("CARGO_PKG_VERSION")));
+        self.state = State::Id { tag };
+        command
+    }
+
+    fn done(&mut self) -> Step {
+        self.state = State::Over;
+        Step::Done(self.opening())
     }
 
     /// Remember what a status response brings beside its condition.
@@ -237,16 +234,8 @@ impl Imap {
         Said::new(status.code.as_ref().map(|code| code.name.as_str()), &shorten(&self.clean(&words)))
     }
 
-    /// `text` without the secret: servers echo what they were sent, whole commands too.
     fn clean(&self, text: &str) -> String {
-        let Some(Identity { user, secret }) = &self.identity else { return text.to_owned() };
-        let mut text = text.to_owned();
-        for mechanism in crate::net::sasl::Mechanism::ALL {
-            if let Some(response) = mechanism.initial_response(user, secret) {
-                text = text.replace(response.as_str(), "[redacted]");
-            }
-        }
-        secret.redact(&text)
+        self.sign_in.clean(text)
     }
 
     fn malformed(&self, line: &str) -> Problem {
@@ -276,15 +265,20 @@ impl Preamble for Imap {
             match self.state {
                 State::TlsUp if pending.is_empty() => return self.go_on(),
                 State::TlsUp => return Err(Problem::Injected),
-                State::Greeted => return self.sign_in(),
+                State::Greeted => return self.begin_sign_in(),
+                State::SignIn { .. } if self.sign_in.is_busy() => return self.sign_in.work(),
                 State::Over => return Ok(Step::Read),
-                State::Greet | State::Capability { .. } | State::UpgradeTls { .. } | State::SignIn { .. } => {}
+                State::Greet | State::Capability { .. } | State::UpgradeTls { .. } | State::SignIn { .. } | State::Id { .. } => {}
             }
-            let Some(line) = self.line(pending)? else { return Ok(Step::Read) };
+            let Some(line) = self.lines.next(pending)? else { return Ok(Step::Read) };
             if let Some(step) = self.take(&line, pending)? {
                 return Ok(step);
             }
         }
+    }
+
+    fn secured(&mut self, binding: Option<ChannelBinding>) {
+        self.sign_in.secured(binding);
     }
 
     fn greeting(&self) -> &str {
@@ -297,6 +291,7 @@ impl Preamble for Imap {
             State::Greet => Problem::ClosedBeforeGreeting { got },
             State::SignIn { .. } => Problem::Closed { doing: "sign-in" },
             State::UpgradeTls { .. } | State::TlsUp => Problem::Closed { doing: "STARTTLS" },
+            State::Id { .. } => Problem::Closed { doing: "ID" },
             State::Capability { .. } | State::Greeted | State::Over => Problem::Closed { doing: "CAPABILITY" },
         }
     }

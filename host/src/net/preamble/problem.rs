@@ -1,8 +1,12 @@
 //! Why a preamble ended without a ready line, and what a person is told about it.
 
+use std::time::Duration;
+
 use super::refusal;
 use crate::fault::{Fault, Kind};
 use crate::model::endpoint::{Endpoint, Protocol, Security};
+use crate::model::mechanism::Mechanism;
+use crate::net::sasl::SaslError;
 
 /// The most of a server's text that is shown.
 const SHOWN_CHARACTERS: usize = 400;
@@ -14,6 +18,8 @@ pub struct Said {
     pub code: Option<&'static str>,
     /// The words.
     pub words: String,
+    /// How long the server wants to be left alone, where it said so beside its words.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why a preamble ended without a ready line.
@@ -81,9 +87,23 @@ pub enum Problem {
         /// What it does offer.
         offered: Vec<String>,
     },
-    /// A NUL in name or password.
-    #[error("the user name or the password holds an octet (NUL) that the protocol cannot carry")]
+    /// Not the one that the account wants.
+    #[error("the server does not offer to sign in by `{wanted}`")]
+    NotOffered {
+        /// What the account wants.
+        wanted: Mechanism,
+        /// What it does offer.
+        offered: Vec<String>,
+    },
+    /// An octet in name or secret.
+    #[error("the user name or the password holds an octet (NUL, or a line end) that the protocol cannot carry")]
     UnspeakableSecret,
+    /// The exchange itself broke.
+    #[error("the exchange of the sign-in cannot go on")]
+    Sasl(#[source] SaslError),
+    /// Accepted by a server that did not prove that it knows the password.
+    #[error("the server accepts the sign-in without the proof that it knows the password")]
+    Unproven,
     /// The answer to the sign-in.
     #[error("the server refuses the sign-in")]
     SignInRefused(Said),
@@ -93,7 +113,7 @@ impl Said {
     /// The server's `code`, where it is a known one, and its words.
     #[must_use]
     pub fn new(code: Option<&str>, words: &str) -> Self {
-        Self { code: code.and_then(refusal::known_code), words: words.to_owned() }
+        Self { code: code.and_then(refusal::known_code), words: words.to_owned(), retry_after: None }
     }
 
     fn put_on(&self, mut fault: Fault) -> Fault {
@@ -124,7 +144,7 @@ impl Problem {
                 Fault::new(Kind::Unreachable, greet).with_remedy("try again later; when it stays so, ask the server's operator")
             }
             Self::LineTooLong | Self::Endless | Self::Malformed { .. } => Fault::new(Kind::Malformed, greet)
-                .with_remedy(format!("check that {authority} really is an {} server", in_words(endpoint.protocol))),
+                .with_remedy(format!("check that {authority} really is {} server", in_words(endpoint.protocol))),
             Self::Refused { said, .. } => said.put_on(Fault::new(Kind::Malformed, greet)),
             Self::StarttlsRefused(said) => said.put_on(Fault::new(Kind::Untrusted, secure(endpoint))).with_remedy(other_mode(endpoint)),
             Self::NoStarttls => Fault::new(Kind::Untrusted, secure(endpoint)).with_remedy(other_mode(endpoint)),
@@ -144,11 +164,49 @@ impl Problem {
             } else {
                 format!("the server offers {}; ask its operator whether PLAIN or LOGIN can be had", offered.join(", "))
             }),
+            Self::NotOffered { wanted, offered } => Fault::new(Kind::Unsupported, sign_in).with_remedy(if offered.is_empty() {
+                format!("let the server decide with `--auth auto`, or ask its operator how to sign in by {wanted}")
+            } else {
+                format!("the server offers {}; `--auth auto` takes the strongest of them", offered.join(", "))
+            }),
+            Self::Sasl(error) => broken(error, Fault::new(Kind::Malformed, sign_in)),
+            Self::Unproven => not_the_server(Fault::new(Kind::Untrusted, sign_in)),
             Self::UnspeakableSecret => Fault::new(Kind::Misconfigured, sign_in)
-                .with_remedy("give the password again, without a NUL: `postrider account edit NAME --password-stdin`"),
+                .with_remedy("give the password again, without NUL and line ends: `postrider account edit NAME --password-stdin`"),
         };
         fault.because(&self)
     }
+}
+
+impl From<SaslError> for Problem {
+    fn from(error: SaslError) -> Self {
+        match error {
+            SaslError::Unspeakable => Self::UnspeakableSecret,
+            error => Self::Sasl(error),
+        }
+    }
+}
+
+/// An exchange that the server broke, or that this side broke off.
+fn broken(error: &SaslError, fault: Fault) -> Fault {
+    match error {
+        SaslError::Forged | SaslError::TooFewIterations(_) => not_the_server(fault),
+        SaslError::TooManyIterations => Fault { kind: Kind::RefusedByHost, ..fault }
+            .with_remedy("ask the server's operator for fewer iterations, or sign in another way: `--auth plain`"),
+        SaslError::NoBinding => Fault { kind: Kind::Misconfigured, ..fault }
+            .with_remedy("use `--security tls` or `starttls`, or a mechanism that is not bound to TLS: `--auth scram-sha-256`"),
+        SaslError::NoRandomness => Fault { kind: Kind::Bug, ..fault },
+        SaslError::Challenge(_) | SaslError::Unspeakable => {
+            fault.with_remedy("the server breaks the rules of this mechanism: fix another one with `--auth`, and tell its operator")
+        }
+    }
+}
+
+/// Somebody who does not know the password, or wants it cheap to guess.
+fn not_the_server(fault: Fault) -> Fault {
+    Fault { kind: Kind::Untrusted, ..fault }.with_remedy(
+        "somebody may sit between you and the server: check its name and certificate (`postrider account test NAME`), and tell its operator",
+    )
 }
 
 fn secure(endpoint: &Endpoint) -> String {
@@ -157,11 +215,22 @@ fn secure(endpoint: &Endpoint) -> String {
 
 fn in_words(protocol: Protocol) -> &'static str {
     match protocol {
-        Protocol::Imap => "IMAP",
-        Protocol::Pop3 => "POP3",
-        Protocol::Smtp => "SMTP",
-        Protocol::Lmtp => "LMTP",
-        Protocol::Stream => "TLS",
+        Protocol::Imap => "an IMAP",
+        Protocol::Pop3 => "a POP3",
+        Protocol::Smtp => "an SMTP",
+        Protocol::Lmtp => "an LMTP",
+        Protocol::Stream => "a TLS",
+    }
+}
+
+/// Where servers of this protocol usually listen, as a sentence without its end.
+#[must_use]
+pub(crate) fn usual_ports(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Imap => "IMAP over TLS is usually 993, with STARTTLS 143",
+        Protocol::Pop3 => "POP3 over TLS is usually 995, with STARTTLS 110",
+        Protocol::Smtp => "submission over TLS is usually 465, with STARTTLS 587",
+        Protocol::Lmtp | Protocol::Stream => "Ask the server's operator",
     }
 }
 
@@ -174,27 +243,39 @@ fn not_the_protocol(got: &str, endpoint: &Endpoint, fault: Fault) -> Fault {
     }
     let kind = if fault.kind == Kind::Malformed { Kind::Misconfigured } else { fault.kind };
     Fault { kind, ..fault }.with_remedy(format!(
-        "check the port: {} is not an {} port of this server. IMAP over TLS is usually 993, with STARTTLS 143",
+        "check the port: {} is not {} port of this server. {}",
         endpoint.port,
-        in_words(endpoint.protocol)
+        in_words(endpoint.protocol),
+        usual_ports(endpoint.protocol)
     ))
 }
 
 /// What to try when nothing at all comes on a line.
 pub(crate) fn mind_the_mode(endpoint: &Endpoint) -> String {
+    let port = endpoint.port;
+    let (tls, clear) = match endpoint.protocol {
+        Protocol::Imap => ("IMAP over TLS, usually 993", "as 993 does, try `--security tls`; with STARTTLS the port is usually 143"),
+        Protocol::Pop3 => ("POP3 over TLS, usually 995", "as 995 does, try `--security tls`; with STARTTLS the port is usually 110"),
+        Protocol::Smtp => ("submission over TLS, usually 465", "as 465 does, try `--security tls`; with STARTTLS the port is usually 587"),
+        Protocol::Lmtp => ("LMTP over TLS", "try `--security tls`"),
+        Protocol::Stream => ("TLS", "try `--security tls`"),
+    };
     match endpoint.security {
-        Security::Tls => format!("check that port {} is the server's port for IMAP over TLS, usually 993", endpoint.port),
-        Security::Starttls | Security::None => format!(
-            "if port {} speaks TLS from the first octet, as 993 does, try `--security tls`; with STARTTLS the port is usually 143",
-            endpoint.port
-        ),
+        Security::Tls => format!("check that port {port} is the server's port for {tls}"),
+        Security::Starttls | Security::None => format!("if port {port} speaks TLS from the first octet, {clear}"),
     }
 }
 
 fn other_mode(endpoint: &Endpoint) -> String {
+    let usual = match endpoint.protocol {
+        Protocol::Imap => ", usually 993",
+        Protocol::Pop3 => ", usually 995",
+        Protocol::Smtp => ", usually 465",
+        Protocol::Lmtp | Protocol::Stream => "",
+    };
     format!(
-        "use `--security tls` with the server's TLS port, usually 993; where {} ought to offer STARTTLS on port {}, tell its operator: \
-         somebody on the way may be taking the offer out",
+        "use `--security tls` with the server's TLS port{usual}; where {} ought to offer STARTTLS on port {}, tell its operator: somebody \
+         on the way may be taking the offer out",
         endpoint.server, endpoint.port
     )
 }

@@ -189,6 +189,7 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         user: Some("help@example.com".to_owned()),
         trust: Trust::default(),
         proxy: None,
+        auth: None,
         timeouts: Timeouts::default(),
     };
     crate::model::account::Role { connector: "imap".parse().unwrap(), endpoint, settings: "{}".to_owned(), folders: Vec::new(), limits }

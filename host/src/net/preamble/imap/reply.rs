@@ -44,8 +44,8 @@ pub enum Reply {
     Capability(Vec<String>),
     /// "* " and anything else.
     Data,
-    /// "+ ...".
-    Continuation,
+    /// "+ ...": the text behind it, a challenge in a sign-in.
+    Continuation(String),
     /// The answer to a command.
     Tagged {
         /// Whose.
@@ -59,8 +59,9 @@ impl Reply {
     /// Read one line; none: no line of IMAP.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        if line == "+" || line.starts_with("+ ") {
-            return Some(Self::Continuation);
+        // Exchange says "+" alone.
+        if let Some(text) = line.strip_prefix("+ ").or_else(|| line.eq("+").then_some("")) {
+            return Some(Self::Continuation(text.to_owned()));
         }
         let (tag, rest) = line.split_once(' ')?;
         if tag == "*" {
@@ -136,8 +137,8 @@ mod tests {
             ("* CAPABILITY IMAP4rev1  IDLE", Some(Reply::Capability(vec!["IMAP4rev1".to_owned(), "IDLE".to_owned()]))),
             ("* CAPABILITY", Some(Reply::Capability(Vec::new()))),
             ("* 3 EXISTS", Some(Reply::Data)),
-            ("+", Some(Reply::Continuation)),
-            ("+ VXNlcm5hbWU6", Some(Reply::Continuation)),
+            ("+", Some(Reply::Continuation(String::new()))),
+            ("+ VXNlcm5hbWU6", Some(Reply::Continuation("VXNlcm5hbWU6".to_owned()))),
             ("P1 NO [X y] z", Some(Reply::Tagged { tag: "P1".to_owned(), status: status(Condition::No, Some(("X", "y")), "z") })),
             ("P1 BYE", None),
             ("P1", None),

@@ -5,64 +5,38 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::{Identity, Problem, has};
-use crate::net::sasl::Mechanism;
+use super::{Problem, has};
+use crate::limits::PREAMBLE_LINE_OCTETS;
+use crate::net::preamble::sign_in::{Offer, SignIn, wiped};
 
-/// What is still to be written of a sign-in.
-#[derive(Debug)]
-pub(super) struct Command {
-    /// One for each continuation.
-    rest: VecDeque<Zeroizing<Vec<u8>>>,
-    /// Whether a challenge too many can be answered by `*`, and was not yet.
-    abortable: bool,
+/// Begin the one attempt, by what `capabilities` offer; gives its first octets.
+pub(super) fn begin(tag: &str, capabilities: &[String], sign_in: &mut SignIn, is_secured: bool) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let offer = offer(capabilities);
+    let mechanism = sign_in.choose(&offer, is_secured)?;
+    let Some(name) = mechanism.sasl_name() else { return login(tag, sign_in).ok_or(Problem::UnspeakableSecret) };
+    let initial = has(capabilities, "SASL-IR") || has(capabilities, "IMAP4rev2");
+    let command = [tag.as_bytes(), b" AUTHENTICATE ", name.as_bytes()];
+    Ok(match sign_in.begin(mechanism, &offer, initial.then_some(PREAMBLE_LINE_OCTETS))? {
+        Some(response) => wiped(&[&command.concat(), b" ", response.as_bytes(), b"\r\n"]),
+        None => wiped(&[&command.concat(), b"\r\n"]),
+    })
 }
 
-/// The strongest way that the server offers, as its first octets and what follows.
-pub(super) fn choose(
-    tag: &str,
-    capabilities: &[String],
-    identity: &Identity,
-    secured: bool,
-) -> Result<(Zeroizing<Vec<u8>>, Command), Problem> {
+fn offer(capabilities: &[String]) -> Offer {
     let mechanisms = capabilities.iter().filter_map(|word| word.split_once('=')).filter(|(key, _)| key.eq_ignore_ascii_case("AUTH"));
-    if let Some(mechanism) = Mechanism::strongest(&mechanisms.clone().map(|(_, name)| name)) {
-        let initial = has(capabilities, "SASL-IR") || has(capabilities, "IMAP4rev2");
-        return authenticate(tag, mechanism, initial, identity).ok_or(Problem::UnspeakableSecret);
+    let is_login_disabled = has(capabilities, "LOGINDISABLED");
+    Offer {
+        mechanisms: mechanisms.map(|(_, name)| name.to_owned()).collect(),
+        native: !is_login_disabled,
+        apop: false,
+        is_plaintext_forbidden: is_login_disabled,
     }
-    if has(capabilities, "LOGINDISABLED") {
-        let offered = mechanisms.map(|(_, name)| name.to_owned()).collect();
-        return Err(if secured { Problem::NoMechanism { offered } } else { Problem::PlaintextForbidden });
-    }
-    login(tag, identity).ok_or(Problem::UnspeakableSecret)
-}
-
-impl Command {
-    /// What answers a continuation: the next piece, or once the wish to stop.
-    pub(super) fn go_on(&mut self) -> Option<Zeroizing<Vec<u8>>> {
-        self.rest.pop_front().or_else(|| std::mem::take(&mut self.abortable).then(|| Zeroizing::new(b"*\r\n".to_vec())))
-    }
-
-    /// Whether all of it was written.
-    pub(super) fn is_complete(&self) -> bool {
-        self.rest.is_empty()
-    }
-}
-
-fn authenticate(tag: &str, mechanism: Mechanism, initial: bool, identity: &Identity) -> Option<(Zeroizing<Vec<u8>>, Command)> {
-    let response = mechanism.initial_response(&identity.user, &identity.secret)?;
-    let name = mechanism.name();
-    let (first, rest) = if initial {
-        (wiped(&[tag.as_bytes(), b" AUTHENTICATE ", name.as_bytes(), b" ", response.as_bytes(), b"\r\n"]), VecDeque::new())
-    } else {
-        let first = wiped(&[tag.as_bytes(), b" AUTHENTICATE ", name.as_bytes(), b"\r\n"]);
-        (first, VecDeque::from([wiped(&[response.as_bytes(), b"\r\n"])]))
-    };
-    Some((first, Command { rest, abortable: true }))
 }
 
 /// LOGIN with each argument quoted where that can carry it and as a synchronising literal where not (RFC 9051 section 4.3);
 /// none where nothing can (NUL).
-fn login(tag: &str, identity: &Identity) -> Option<(Zeroizing<Vec<u8>>, Command)> {
+fn login(tag: &str, sign_in: &mut SignIn) -> Option<Zeroizing<Vec<u8>>> {
+    let identity = sign_in.identity()?;
     let (user, secret) = (identity.user.as_bytes(), identity.secret.expose());
     if user.contains(&0) || secret.contains(&0) {
         return None;
@@ -79,7 +53,9 @@ fn login(tag: &str, identity: &Identity) -> Option<(Zeroizing<Vec<u8>>, Command)
         }
     }
     let first = pieces.pop_front()?;
-    Some((first, Command { rest: pieces, abortable: false }))
+    let echo = quoted(secret).and_then(|quoted| Some(Zeroizing::new(std::str::from_utf8(&quoted).ok()?.to_owned())));
+    sign_in.begin_native(pieces, echo);
+    Some(first)
 }
 
 fn quoted(argument: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -98,25 +74,21 @@ fn quoted(argument: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(quoted)
 }
 
-/// The parts as one buffer, reserved in full: one that grows leaves copies behind.
-fn wiped(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
-    let mut whole = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    for part in parts {
-        whole.extend_from_slice(part);
-    }
-    whole
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::net::preamble::Step;
+    use crate::net::sasl::tests::identity;
 
     fn spoken(capabilities: &[&str], user: &str, secret: &str) -> Vec<String> {
         let capabilities: Vec<String> = capabilities.iter().map(|&word| word.to_owned()).collect();
-        let identity = Identity { user: user.to_owned(), secret: Secret::new(secret) };
-        let (first, command) = choose("P1", &capabilities, &identity, true).unwrap();
-        std::iter::once(first).chain(command.rest).map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect()
+        let mut sign_in = SignIn::new(Some(identity(user, secret)));
+        let mut spoken = vec![begin("P1", &capabilities, &mut sign_in, true).unwrap()];
+        while sign_in.accepted().is_err() {
+            let Ok(Step::Write(piece)) = sign_in.challenged("") else { panic!() };
+            spoken.push(piece);
+        }
+        spoken.iter().map(|piece| String::from_utf8(piece.to_vec()).unwrap()).collect()
     }
 
     #[test]
@@ -137,10 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_echo_is_redacted() {
+        let mut sign_in = SignIn::new(Some(identity("me", "q\"uoted\\pass")));
+        begin("P1", &[], &mut sign_in, true).unwrap();
+        assert_eq!(sign_in.clean("BAD in LOGIN \"me\" \"q\\\"uoted\\\\pass\""), "BAD in LOGIN \"me\" [redacted]");
+    }
+
+    #[test]
     fn what_cannot_be_spoken_is_refused() {
-        let identity = Identity { user: "me".to_owned(), secret: Secret::new("a\0b") };
         for capabilities in [vec![], vec!["AUTH=PLAIN".to_owned()]] {
-            assert_eq!(choose("P1", &capabilities, &identity, true).unwrap_err(), Problem::UnspeakableSecret);
+            let mut sign_in = SignIn::new(Some(identity("me", "a\0b")));
+            assert_eq!(begin("P1", &capabilities, &mut sign_in, true).unwrap_err(), Problem::UnspeakableSecret);
         }
     }
 }
