@@ -18,4 +18,5 @@ mod mistakes;
 mod receive;
 mod sandbox;
 mod scene;
+mod sign_in;
 mod words;

@@ -35,7 +35,7 @@ pub(crate) fn servers() -> Result<()> {
     }
     let packages = missing.join(" ");
     if package::find("apt-get").is_none() {
-        bail!("the tests need Dovecot 2.3 and mbsync; on Debian these are the packages {packages}");
+        bail!("the tests need Dovecot 2.3, Postfix and mbsync; on Debian these are the packages {packages}");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("the tests need packages that are not installed: run `sudo apt-get install --no-install-recommends {packages}`");
@@ -45,9 +45,11 @@ pub(crate) fn servers() -> Result<()> {
     let installed = install(&missing);
     policy.restore()?;
     installed?;
-    if missing.contains(&"dovecot-core") && package::find("systemctl").is_some() {
-        // The tests start servers of their own; the packaged one would start with the machine.
-        let _ = Command::new("systemctl").args(["disable", "--quiet", "dovecot.service", "dovecot.socket"]).status();
+    for (server, units) in [("dovecot-core", &["dovecot.service", "dovecot.socket"][..]), ("postfix", &["postfix.service"])] {
+        if missing.contains(&server) && package::find("systemctl").is_some() {
+            // The tests start servers of their own; the packaged one would start with the machine.
+            let _ = Command::new("systemctl").args(["disable", "--quiet"]).args(units).status();
+        }
     }
     let missing = package::missing();
     if !missing.is_empty() {

@@ -50,6 +50,7 @@ pub struct Setup {
     names: Vec<String>,
     ssl: bool,
     folder: PathBuf,
+    mechanisms: String,
     settings: String,
 }
 
@@ -62,6 +63,10 @@ pub struct Dovecot {
     pub imap: u16,
     /// The port of IMAP over TLS; closed when the server has no TLS.
     pub imaps: u16,
+    /// The port of POP3 with STLS.
+    pub pop3: u16,
+    /// The port of POP3 over TLS; closed when the server has no TLS.
+    pub pop3s: u16,
     folder: TempDir,
 }
 
@@ -75,6 +80,7 @@ impl Default for Setup {
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             ssl: true,
             folder: std::env::temp_dir(),
+            mechanisms: "plain login".to_owned(),
             settings: String::new(),
         }
     }
@@ -123,6 +129,13 @@ impl Setup {
         self
     }
 
+    /// With these SASL mechanisms (and `apop`) instead of PLAIN and LOGIN, in Dovecot's spelling.
+    #[must_use]
+    pub fn mechanisms(mut self, names: &str) -> Self {
+        names.clone_into(&mut self.mechanisms);
+        self
+    }
+
     /// With further lines of `dovecot.conf`.
     #[must_use]
     pub fn settings(mut self, lines: &str) -> Self {
@@ -154,11 +167,12 @@ impl Setup {
             give_to_mail(&home);
         }
         for _ in 0..ATTEMPTS {
-            let (imap, imaps) = free_ports();
-            let text = config::text(folder.path(), self.storage, self.ssl.then_some(imaps), imap, &self.settings);
+            let [imap, imaps, pop3, pop3s] = free_ports();
+            let ports = config::Ports { imap, imaps, pop3, pop3s };
+            let text = config::text(folder.path(), self.storage, self.ssl, ports, &self.mechanisms, &self.settings);
             fs::write(place("dovecot.conf"), text).unwrap();
             if let Some(process) = Process::start(folder.path(), imap) {
-                return Dovecot { process: Some(process), authority, imap, imaps, folder };
+                return Dovecot { process: Some(process), authority, imap, imaps, pop3, pop3s, folder };
             }
         }
         panic!("found no free port for Dovecot in {ATTEMPTS} attempts");
@@ -243,6 +257,12 @@ impl Dovecot {
         self.process = Some(Process::start(self.folder.path(), self.imap).expect("a port was taken meanwhile"));
     }
 
+    /// Where another server asks about its users.
+    #[must_use]
+    pub fn auth_socket(&self) -> PathBuf {
+        self.folder.path().join("run/auth-smtp")
+    }
+
     /// What it logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -314,12 +334,10 @@ fn log(folder: &Path) -> String {
     format!("{}{}", read("stderr"), read("log"))
 }
 
-/// Two ports that were free a moment ago.
-fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-    let (one, two) = (bind(), bind());
-    (port(&one), port(&two))
+/// Ports that were free a moment ago.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 fn give_to_mail(path: &Path) {

@@ -1,4 +1,4 @@
-//! What the end-to-end tests, the demo and the benchmark stand on: real servers on loopback ([`dovecot`]), scripted ones that misbehave
+//! What the end-to-end tests, the demo and the benchmark stand on: real servers on loopback ([`dovecot`], [`postfix`]), scripted ones that misbehave
 //! ([`scripted`]), a line between client and server that counts and cuts ([`relay`]), mail to fill a mailbox with ([`corpus`],
 //! [`maildir`]), a reader of its own to compare with ([`imap`]) and a driver for the built binary ([`postrider`]).
 //!
@@ -21,6 +21,7 @@ pub mod dovecot;
 pub mod imap;
 pub mod maildir;
 pub mod package;
+pub mod postfix;
 pub mod postrider;
 pub mod relay;
 pub mod scripted;

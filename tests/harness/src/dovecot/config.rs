@@ -5,22 +5,32 @@ use std::path::Path;
 
 use super::{MAIL_ID, Storage};
 
-/// `dovecot.conf` for a server that lives in `folder`; no `imaps`: no TLS.
-pub(super) fn text(folder: &Path, storage: Storage, imaps: Option<u16>, imap: u16, further: &str) -> String {
+/// Where a server listens.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) imap: u16,
+    pub(super) imaps: u16,
+    pub(super) pop3: u16,
+    pub(super) pop3s: u16,
+}
+
+/// `dovecot.conf` for a server that lives in `folder` and signs in by `mechanisms`; without `ssl` its TLS ports stay closed.
+pub(super) fn text(folder: &Path, storage: Storage, ssl: bool, ports: Ports, mechanisms: &str, further: &str) -> String {
     let folder = folder.display();
     let mail = match storage {
         Storage::Maildir => "maildir:~/Maildir",
         Storage::Sdbox => "sdbox:~/sdbox",
         Storage::Mdbox => "mdbox:~/mdbox",
     };
-    let (ssl, imaps) = (if imaps.is_some() { "yes" } else { "no" }, imaps.unwrap_or(0));
+    let Ports { imap, pop3, .. } = ports;
+    let (ssl, imaps, pop3s) = if ssl { ("yes", ports.imaps, ports.pop3s) } else { ("no", 0, 0) };
     let mut text = format!(
         "\
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 listen = 127.0.0.1
-protocols = imap
+protocols = imap pop3
 mail_location = {mail}
 first_valid_uid = 1
 first_valid_gid = 1
@@ -28,7 +38,7 @@ ssl = {ssl}
 ssl_cert = <{folder}/certificate.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 # Tests sign in wrongly on purpose, and often.
 auth_failure_delay = 0
 mail_max_userip_connections = 1000
@@ -47,6 +57,20 @@ service imap-login {{
   inet_listener imaps {{
     port = {imaps}
     ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = {pop3s}
+    ssl = yes
+  }}
+}}
+service auth {{
+  unix_listener auth-smtp {{
+    mode = 0666
   }}
 }}
 service anvil {{
@@ -83,7 +107,7 @@ fn unprivileged() -> String {
     };
     let (user, group) = (name("id", "-un"), name("id", "-gn"));
     let mut text = format!("default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n");
-    for service in ["anvil", "imap-login", "stats"] {
+    for service in ["anvil", "imap-login", "pop3-login", "stats"] {
         let _ = writeln!(text, "service {service} {{\n  chroot =\n}}");
     }
     text

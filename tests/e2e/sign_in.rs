@@ -1,0 +1,224 @@
+//! Every way to sign in, against real servers, by the host's own way in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
+use harness::postfix::Postfix;
+use postrider::fault::{Fault, Kind};
+use postrider::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
+use postrider::model::mechanism::Mechanism;
+use postrider::net::{self, Opening, Unobserved};
+use postrider::secret::Secret;
+
+/// A password that takes more than one octet a sign, more than one word, and quoting.
+const ODD_PASSWORD: &str = "Übung \"macht\" \\ Meister, 100 %";
+/// Whose password that is.
+const ODD_USER: &str = "odd";
+
+/// The key of [`TOKEN`], in base64.
+const KEY: &str = "YSBrZXkgZm9yIHRlc3RzLCBvZiBubyBvdGhlciB1c2U=";
+/// An access token for [`USER`], signed with [`KEY`] (HS256), good until 2100.
+const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJoZWxwIiwiZW1haWwiOiJoZWxwIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDB9\
+                     ._3r4t2WfGh9CzQDqOs7vw_vm4tByVtrhgoyKSrG7cq8";
+
+/// The mechanisms of Dovecot's that take a password, from the strongest, with the name that its log gives them.
+const BY_PASSWORD: &[(Mechanism, &str)] = &[
+    (Mechanism::ScramSha256, "SCRAM-SHA-256"),
+    (Mechanism::ScramSha1, "SCRAM-SHA-1"),
+    (Mechanism::CramMd5, "CRAM-MD5"),
+    (Mechanism::Plain, "PLAIN"),
+    (Mechanism::Login, "LOGIN"),
+    (Mechanism::Native, "PLAIN"),
+];
+
+const OFFERED: &str = "plain login cram-md5 scram-sha-1 scram-sha-256 apop oauthbearer xoauth2";
+
+/// Each protocol and each way to TLS.
+const LINES: [(Protocol, Security); 4] = [
+    (Protocol::Imap, Security::Tls),
+    (Protocol::Imap, Security::Starttls),
+    (Protocol::Pop3, Security::Tls),
+    (Protocol::Pop3, Security::Starttls),
+];
+
+/// A Dovecot that offers all it has; `folder` takes the keys of its tokens.
+fn dovecot(folder: &Path) -> Dovecot {
+    let keys = folder.join("keys/default/HS256");
+    std::fs::create_dir_all(&keys).unwrap();
+    std::fs::write(keys.join("default"), KEY).unwrap();
+    let local = format!(
+        "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={}/keys/\nusername_attribute = email\n",
+        folder.display()
+    );
+    std::fs::write(folder.join("oauth2.conf"), local).unwrap();
+    let passdb =
+        format!("passdb {{\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n  args = {}/oauth2.conf\n}}\n", folder.display());
+    Setup::default().user(ODD_USER, ODD_PASSWORD).mechanisms(OFFERED).settings(&passdb).start()
+}
+
+/// A folder that the server's own users may pass through.
+fn open_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn endpoint(dovecot: &Dovecot, (protocol, security): (Protocol, Security), auth: Option<Mechanism>) -> Endpoint {
+    let port = match (protocol, security) {
+        (Protocol::Pop3, Security::Tls) => dovecot.pop3s,
+        (Protocol::Pop3, _) => dovecot.pop3,
+        (_, Security::Tls) => dovecot.imaps,
+        _ => dovecot.imap,
+    };
+    Endpoint {
+        protocol,
+        server: "localhost".to_owned(),
+        port,
+        security,
+        user: Some(USER.to_owned()),
+        auth,
+        trust: Trust { ca_file: Some(dovecot.ca_file()), ..Trust::default() },
+        proxy: None,
+        timeouts: Timeouts { connect: Duration::from_secs(30), read: Duration::from_secs(30) },
+    }
+}
+
+/// Sign in, and have the server answer a command of the signed-in state.
+async fn enter(endpoint: &Endpoint, secret: &str) -> Result<Opening, Fault> {
+    let (line, opening) = net::open(endpoint, Some(&Secret::new(secret)), &Unobserved).await?;
+    let command = match endpoint.protocol {
+        Protocol::Pop3 => "STAT\r\n",
+        Protocol::Smtp => "MAIL FROM:<help@example.com>\r\n",
+        _ => "A1 SELECT INBOX\r\n",
+    };
+    line.write(command.as_bytes()).await?;
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"\n") {
+        heard.extend_from_slice(&line.read(4096, None).await?);
+    }
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(["+OK", "* ", "250 "].iter().any(|good| heard.starts_with(good)), "{heard}");
+    Ok(opening)
+}
+
+/// What the server's log says of the sign-ins since it had `before` octets.
+fn method(dovecot: &Dovecot, before: usize) -> String {
+    harness::wait::until("the server logs a sign-in", harness::wait::PATIENCE, || {
+        let log = dovecot.log();
+        let line = log.get(before..)?.lines().find(|line| line.contains("Login: user=<"))?;
+        let (_, method) = line.split_once("method=")?;
+        Some(method.split(',').next().unwrap_or_default().to_owned())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mechanism_of_dovecot_over_tls_and_starttls() {
+    let folder = open_folder();
+    let dovecot = dovecot(folder.path());
+    for line in LINES {
+        for (mechanism, logged) in BY_PASSWORD {
+            for (user, password) in [(USER, PASSWORD), (ODD_USER, ODD_PASSWORD)] {
+                let before = dovecot.log().len();
+                let endpoint = Endpoint { user: Some(user.to_owned()), ..endpoint(&dovecot, line, Some(*mechanism)) };
+                let opening = enter(&endpoint, password).await.unwrap_or_else(|fault| panic!("{line:?} {mechanism} {user}: {fault:?}"));
+                assert!(opening.signed_in && opening.capabilities.iter().any(|word| word == "UIDL" || word == "IDLE"), "{opening:?}");
+                assert_eq!(method(&dovecot, before), *logged, "{line:?} {mechanism}");
+            }
+        }
+        for mechanism in [Mechanism::OauthBearer, Mechanism::Xoauth2] {
+            let opening = enter(&endpoint(&dovecot, line, Some(mechanism)), TOKEN).await;
+            assert!(opening.unwrap_or_else(|fault| panic!("{line:?} {mechanism}: {fault:?}")).signed_in);
+        }
+    }
+    let before = dovecot.log().len();
+    assert!(enter(&endpoint(&dovecot, (Protocol::Pop3, Security::Tls), Some(Mechanism::Apop)), PASSWORD).await.unwrap().signed_in);
+    assert_eq!(method(&dovecot, before), "APOP");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_strongest_mechanism_is_taken_by_itself() {
+    let folder = open_folder();
+    let dovecot = dovecot(folder.path());
+    for line in LINES {
+        let before = dovecot.log().len();
+        enter(&endpoint(&dovecot, line, None), PASSWORD).await.unwrap();
+        assert_eq!(method(&dovecot, before), "SCRAM-SHA-256", "{line:?}");
+    }
+    // On a clear line, what keeps the password off it.
+    let weaker = Setup::default().mechanisms("plain login apop").start();
+    let before = weaker.log().len();
+    enter(&endpoint(&weaker, (Protocol::Pop3, Security::None), None), PASSWORD).await.unwrap();
+    assert_eq!(method(&weaker, before), "APOP");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_refused_alike_and_never_shown() {
+    const WRONG: &str = "incorrect horse battery";
+    let folder = open_folder();
+    let dovecot = dovecot(folder.path());
+    let by_token = [Mechanism::OauthBearer, Mechanism::Xoauth2];
+    for line in LINES {
+        for mechanism in BY_PASSWORD.iter().map(|(mechanism, _)| *mechanism).chain(by_token) {
+            let secret = if mechanism.takes_token() { TOKEN.replace(".eyJz", ".eyJy") } else { WRONG.to_owned() };
+            let fault = enter(&endpoint(&dovecot, line, Some(mechanism)), &secret).await.unwrap_err();
+            assert_eq!(fault.kind, Kind::Unauthenticated, "{line:?} {mechanism}: {fault:?}");
+            assert!(fault.operation.starts_with("sign in to localhost:") && fault.remedy.is_some(), "{fault:?}");
+            assert!(!format!("{fault:?}").contains(&secret), "{fault:?}");
+            if mechanism.takes_token() {
+                assert!(fault.causes().any(|cause| cause.contains("access token")), "{fault:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_not_offer_is_not_tried() {
+    let dovecot = Dovecot::start();
+    for line in LINES {
+        let fault = enter(&endpoint(&dovecot, line, Some(Mechanism::ScramSha256)), PASSWORD).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Unsupported, "{fault:?}");
+        assert!(fault.remedy.unwrap().contains("--auth auto"));
+    }
+    assert!(!dovecot.log().contains("auth failed"), "{}", dovecot.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mechanism_of_postfix_over_tls_and_starttls() {
+    let folder = open_folder();
+    let dovecot = dovecot(folder.path());
+    let postfix = Postfix::start(&dovecot);
+    for security in [Security::Tls, Security::Starttls] {
+        let port = if security == Security::Tls { postfix.submissions } else { postfix.submission };
+        let submission = |auth| Endpoint { port, ..endpoint(&dovecot, (Protocol::Smtp, security), auth) };
+        // SMTP has no command of its own.
+        let by_password = BY_PASSWORD.iter().map(|(mechanism, _)| *mechanism).filter(|mechanism| *mechanism != Mechanism::Native);
+        for mechanism in by_password.chain([Mechanism::OauthBearer, Mechanism::Xoauth2]) {
+            let secret = if mechanism.takes_token() { TOKEN } else { PASSWORD };
+            let opening = enter(&submission(Some(mechanism)), secret).await;
+            let opening = opening.unwrap_or_else(|fault| panic!("{security} {mechanism}: {fault:?}\n{}", postfix.log()));
+            assert!(opening.signed_in && opening.capabilities.iter().any(|line| line == "8BITMIME"), "{opening:?}");
+            let wrong = secret.replace("eyJzd", "eyJyd").replace("correct", "incorrect");
+            let fault = enter(&submission(Some(mechanism)), &wrong).await.unwrap_err();
+            assert_eq!(fault.kind, Kind::Unauthenticated, "{security} {mechanism}: {fault:?}");
+            assert!(!format!("{fault:?}").contains(&wrong), "{fault:?}");
+        }
+        assert!(enter(&submission(None), PASSWORD).await.unwrap().signed_in);
+    }
+    let log = postfix.log();
+    assert!(log.contains("SASL SCRAM-SHA-256 authentication failed"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postfix_takes_no_password_in_clear_and_mail_of_nobody() {
+    let folder = open_folder();
+    let dovecot = dovecot(folder.path());
+    let postfix = Postfix::start(&dovecot);
+    let clear = Endpoint { port: postfix.submission, ..endpoint(&dovecot, (Protocol::Smtp, Security::None), None) };
+    let fault = enter(&clear, PASSWORD).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Misconfigured, Some("PRIVACYREQUIRED")));
+    let (_line, opening) = net::open(&clear, None, &Unobserved).await.unwrap();
+    assert!(!opening.signed_in && opening.greeting.starts_with("220 mail.example.com"), "{opening:?}");
+    assert!(opening.capabilities.iter().any(|line| line == "STARTTLS"));
+}
