@@ -1,6 +1,7 @@
 //! The way in and the line, against servers on loopback that play scripts.
 
 mod bound;
+mod protocols;
 
 use std::time::Duration;
 

@@ -131,7 +131,7 @@ impl Problem {
         let greet = format!("greet {authority}");
         let sign_in = format!("sign in to {authority} as {}", endpoint.user.as_deref().unwrap_or("nobody"));
         let fault = match &self {
-            Self::SignInRefused(said) => return refusal::explain(said, Fault::new(Kind::Unauthenticated, sign_in)),
+            Self::SignInRefused(said) => return refusal::explain(said, &endpoint.server, Fault::new(Kind::Unauthenticated, sign_in)),
             Self::Bye(said) => return refusal::explain_bye(said, Fault::new(Kind::Transient, greet)),
             Self::NotTheProtocol { got } => not_the_protocol(got, endpoint, Fault::new(Kind::Malformed, greet)),
             Self::ClosedBeforeGreeting { got } if got.is_empty() => {
@@ -162,7 +162,14 @@ impl Problem {
             Self::NoMechanism { offered } => Fault::new(Kind::Unsupported, sign_in).with_remedy(if offered.is_empty() {
                 "the server takes no password at all for this line: ask its operator how to sign in".to_owned()
             } else {
-                format!("the server offers {}; ask its operator whether PLAIN or LOGIN can be had", offered.join(", "))
+                let takes_token =
+                    offered.iter().any(|name| ["OAUTHBEARER", "XOAUTH2"].iter().any(|token| name.eq_ignore_ascii_case(token)));
+                let next = if takes_token {
+                    "it wants an OAuth access token instead of the password, which `--auth oauthbearer` or `--auth xoauth2` gives it"
+                } else {
+                    "ask its operator whether PLAIN or LOGIN can be had"
+                };
+                format!("the server offers {}; {next}", offered.join(", "))
             }),
             Self::NotOffered { wanted, offered } => Fault::new(Kind::Unsupported, sign_in).with_remedy(if offered.is_empty() {
                 format!("let the server decide with `--auth auto`, or ask its operator how to sign in by {wanted}")

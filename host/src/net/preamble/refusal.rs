@@ -4,7 +4,7 @@ mod rows;
 
 use std::time::Duration;
 
-use self::rows::{CODES, REFUSALS};
+use self::rows::{APP_PASSWORD_PAGES, CODES, REFUSALS};
 use super::problem::Said;
 use crate::fault::{Fault, Kind};
 
@@ -33,15 +33,26 @@ pub fn known_code(name: &str) -> Option<&'static str> {
     CODES.iter().copied().find(|code| code.eq_ignore_ascii_case(name))
 }
 
-/// `fault` with what the answer to a sign-in means. Its words are for people only: the contract keeps them from components.
+/// `fault` with what the answer to a sign-in at `server` means. Its words are for people only: the contract keeps them from components.
 #[must_use]
-pub fn explain(said: &Said, fault: Fault) -> Fault {
-    match find(said) {
+pub fn explain(said: &Said, server: &str, fault: Fault) -> Fault {
+    let fault = match find(said) {
         Some(refusal) => apply(refusal, said, fault),
         None => worded(said, "AUTHENTICATIONFAILED", fault)
             .because_words("the server refuses this user and password")
             .with_remedy(WRONG_PASSWORD),
+    };
+    match (fault.remedy.clone(), app_password_page(server)) {
+        (Some(remedy), Some(page)) if remedy.contains("app password") => fault.with_remedy(format!("{remedy}; app passwords: {page}")),
+        _ => fault,
     }
+}
+
+/// Where the provider that runs `server` makes app passwords.
+fn app_password_page(server: &str) -> Option<&'static str> {
+    let server = server.trim_end_matches('.').to_ascii_lowercase();
+    let is_of = |domain: &str| server.strip_suffix(domain).is_some_and(|host| host.is_empty() || host.ends_with('.'));
+    APP_PASSWORD_PAGES.iter().find(|(domains, _)| domains.iter().any(|domain| is_of(domain))).map(|(_, page)| *page)
 }
 
 /// `fault` with what a BYE means, where it is known; else `fault` with its words.

@@ -32,7 +32,9 @@ pub(super) const CODES: &[&str] = &[
     "432",
     "450",
     "451",
+    "452",
     "454",
+    "455",
     "500",
     "501",
     "502",
@@ -63,6 +65,18 @@ pub(super) const CODES: &[&str] = &[
     "5.7.11",
     "5.7.13",
     "5.7.139",
+];
+
+/// The domains of a provider's servers, and the page on which a person makes an app password.
+pub(super) const APP_PASSWORD_PAGES: &[(&[&str], &str)] = &[
+    (&["gmail.com", "googlemail.com", "google.com"], "https://myaccount.google.com/apppasswords"),
+    (&["yahoo.com"], "https://login.yahoo.com/account/security"),
+    (&["aol.com"], "https://login.aol.com/account/security"),
+    (&["me.com", "icloud.com"], "https://account.apple.com"),
+    (&["fastmail.com"], "https://app.fastmail.com/settings/security"),
+    (&["zoho.com", "zoho.eu"], "https://accounts.zoho.com/home#security"),
+    (&["yandex.ru", "yandex.com"], "https://id.yandex.ru/security/app-passwords"),
+    (&["mail.ru"], "https://account.mail.ru/user/2-step-auth/passwords"),
 ];
 
 /// See [`super::find`].
@@ -310,7 +324,22 @@ pub(super) const REFUSALS: &[Refusal] = &[
             "internal error occurred",
             "system is busy",
         ],
-        codes: &["UNAVAILABLE", "SERVERBUG", "SYS/TEMP", "421", "450", "451", "454", "4.3.0", "4.3.2", "4.5.0", "4.7.0", "4.7.1"],
+        codes: &[
+            "UNAVAILABLE",
+            "SERVERBUG",
+            "SYS/TEMP",
+            "421",
+            "450",
+            "451",
+            "452",
+            "454",
+            "455",
+            "4.3.0",
+            "4.3.2",
+            "4.5.0",
+            "4.7.0",
+            "4.7.1",
+        ],
         kind: Kind::Transient,
         code: "UNAVAILABLE",
         cause: "the server cannot check the sign-in now",

@@ -5,6 +5,8 @@ use super::*;
 /// Code, words, kind, and a part of the cause.
 type Seen = (&'static str, &'static str, Kind, &'static str);
 
+const SERVER: &str = "mail.example.com";
+
 const IMAP: &[Seen] = &[
     ("AUTHENTICATIONFAILED", "Authentication failed.", Kind::Unauthenticated, "wrong"),
     ("AUTHENTICATIONFAILED", "Invalid credentials (Failure)", Kind::Unauthenticated, "wrong"),
@@ -114,7 +116,7 @@ const SMTP: &[Seen] = &[
 fn answers_that_servers_were_seen_to_give() {
     for (code, words, kind, cause) in [IMAP, POP3, SMTP].concat() {
         let said = Said::new(Some(code), words);
-        let fault = explain(&said, Fault::new(Kind::Unauthenticated, "sign in"));
+        let fault = explain(&said, SERVER, Fault::new(Kind::Unauthenticated, "sign in"));
         assert_eq!(fault.kind, kind, "{words}");
         assert!(fault.causes().any(|why| why.contains(cause)), "{words}: {fault:?}");
         assert!(fault.code.is_some() && fault.remedy.is_some(), "{words}");
@@ -127,11 +129,11 @@ fn every_row_is_reached_by_each_of_its_words_and_codes() {
     for refusal in REFUSALS {
         for words in refusal.words {
             assert_eq!(*words, words.to_ascii_lowercase());
-            let fault = explain(&Said::new(None, &words.to_ascii_uppercase()), Fault::new(Kind::Unauthenticated, "sign in"));
+            let fault = explain(&Said::new(None, &words.to_ascii_uppercase()), SERVER, Fault::new(Kind::Unauthenticated, "sign in"));
             assert_eq!(fault.causes().next(), Some(refusal.cause), "{words}");
         }
         for code in refusal.codes {
-            let fault = explain(&Said::new(Some(code), ""), Fault::new(Kind::Unauthenticated, "sign in"));
+            let fault = explain(&Said::new(Some(code), ""), SERVER, Fault::new(Kind::Unauthenticated, "sign in"));
             assert_eq!(fault.causes().next(), Some(refusal.cause), "{code}");
             assert_eq!(known_code(code), Some(*code));
         }
@@ -140,13 +142,27 @@ fn every_row_is_reached_by_each_of_its_words_and_codes() {
 }
 
 #[test]
+fn the_page_for_app_passwords_stands_beside_the_wish_for_one() {
+    let remedy =
+        |server: &str, words: &str| explain(&Said::new(None, words), server, Fault::new(Kind::Unauthenticated, "sign in")).remedy.unwrap();
+    for (domains, page) in APP_PASSWORD_PAGES {
+        for domain in *domains {
+            assert!(remedy(&format!("IMAP.{domain}"), "Application-specific password required").ends_with(page), "{domain}");
+            assert!(remedy(&format!("imap.{domain}"), "no").ends_with(page), "{domain}");
+            assert!(!remedy(&format!("imap.{domain}"), "too many connections").contains(page), "{domain}");
+        }
+    }
+    assert!(!remedy("imap.notgmail.com", "Application-specific password required").contains("https://"));
+}
+
+#[test]
 fn a_server_that_says_when_is_believed_within_reason() {
-    let wait = |words: &str| explain(&Said::new(None, words), Fault::new(Kind::Unauthenticated, "sign in")).retry_after;
+    let wait = |words: &str| explain(&Said::new(None, words), SERVER, Fault::new(Kind::Unauthenticated, "sign in")).retry_after;
     assert_eq!(wait("Request is throttled. Suggested Backoff Time: 294357 milliseconds"), Some(Duration::from_millis(294_357)));
     assert_eq!(wait("Request is throttled. Suggested Backoff Time: 99999999999999 milliseconds"), Some(LONGEST_WAIT));
     assert_eq!(wait("Suggested Backoff Time: soon"), None);
     let delayed = Said { retry_after: Some(Duration::from_secs(900)), ..Said::new(Some("LOGIN-DELAY"), "") };
-    assert_eq!(explain(&delayed, Fault::new(Kind::Unauthenticated, "sign in")).retry_after, Some(Duration::from_secs(900)));
+    assert_eq!(explain(&delayed, SERVER, Fault::new(Kind::Unauthenticated, "sign in")).retry_after, Some(Duration::from_secs(900)));
 }
 
 #[test]
