@@ -128,8 +128,10 @@ async fn every_mechanism_of_dovecot_over_tls_and_starttls() {
             }
         }
         for mechanism in [Mechanism::OauthBearer, Mechanism::Xoauth2] {
+            let before = dovecot.log().len();
             let opening = enter(&endpoint(&dovecot, line, Some(mechanism)), TOKEN).await;
             assert!(opening.unwrap_or_else(|fault| panic!("{line:?} {mechanism}: {fault:?}")).signed_in);
+            assert_eq!(method(&dovecot, before), mechanism.sasl_name().unwrap(), "{line:?}");
         }
     }
     let before = dovecot.log().len();
