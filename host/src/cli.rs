@@ -5,6 +5,7 @@ mod connector;
 mod context;
 mod exit_codes;
 mod generate;
+mod key;
 mod message;
 mod output;
 mod output_file;
@@ -19,6 +20,7 @@ mod store;
 mod terminal;
 mod text;
 mod trace;
+mod unlock;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -58,6 +60,9 @@ struct Global {
     /// Print JSON: data on stdout, errors on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
+    /// Open the store with its recovery key instead of the master key, asked for or in `POSTRIDER_RECOVERY_KEY_FILE`
+    #[arg(long, global = true, help_heading = "Global options")]
+    recovery: bool,
     /// Log more to stderr; twice for everything. `POSTRIDER_LOG` takes filters like `postrider::net=debug`
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     verbose: u8,
@@ -86,6 +91,9 @@ enum Command {
     /// The sealed store
     #[command(subcommand)]
     Store(store::Command),
+    /// The keys of the sealed store
+    #[command(subcommand)]
+    Key(key::Command),
     /// Show what the exit codes mean
     #[command(hide = true, long_about = exit_codes::text())]
     ExitCodes,
@@ -143,6 +151,7 @@ impl Command {
             Self::Run => run::run(context).await.map(|()| 0),
             Self::Status => status::run(context).await.map(|()| 0),
             Self::Store(command) => command.run(context).await.map(|()| 0),
+            Self::Key(command) => command.run(context).await.map(|()| 0),
             Self::ExitCodes => exit_codes::run(context).map(|()| 0),
             Self::Generate(command) => command.run(context).map(|()| 0),
         }
@@ -196,6 +205,11 @@ mod tests {
             "postrider run --json",
             "postrider status",
             "postrider store check",
+            "postrider key show --fingerprint",
+            "postrider key rotate",
+            "postrider key rekey --to passphrase --stdin",
+            "postrider key rekey --recovery --to file",
+            "postrider key recovery",
             "postrider exit-codes",
             "postrider generate man out",
             "postrider generate completions out",

@@ -57,15 +57,19 @@ pub enum Kind {
     Storage,
     /// Records or segments of the store are torn, missing or tampered with.
     Damaged,
-    /// The master key is missing or is not this store's.
+    /// The master key is missing, or cannot be used.
     KeyUnavailable,
+    /// The master key is another store's.
+    KeyWrong,
+    /// The keyring is older than the records: a rotation made keys that it lacks.
+    KeyOutdated,
     /// A fault of this program.
     Bug,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Unreachable,
@@ -90,6 +94,8 @@ impl Kind {
         Self::Storage,
         Self::Damaged,
         Self::KeyUnavailable,
+        Self::KeyWrong,
+        Self::KeyOutdated,
         Self::Bug,
     ];
 
@@ -120,6 +126,8 @@ impl Kind {
             Self::Storage => 31,
             Self::Damaged => 32,
             Self::KeyUnavailable => 33,
+            Self::KeyWrong => 34,
+            Self::KeyOutdated => 35,
             Self::RefusedByHost => 40,
             Self::Unapproved => 41,
             Self::ConnectorFailed => 42,

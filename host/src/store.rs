@@ -10,6 +10,7 @@
 //! | `spool` | bodies in segments |
 //! | `failpoint` | every step that changes what is on disk, for tests to break |
 //! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
+//! | `rotate` | a new data key, and everything rewritten to it |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +19,10 @@ use tokio::sync::watch;
 
 pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
-pub use keys::KeySource;
+pub use keys::{KeyKind, KeySource, NewKey};
 pub use read::BodyReader;
-pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, Status, SummaryPage};
+pub use rotate::Rotated;
+pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, KeyState, Progress, Status, SummaryPage};
 
 use crate::model::name::AccountId;
 use shared::{FORMAT, Open, Shared};
@@ -46,6 +48,7 @@ mod pending;
 mod read;
 mod record;
 mod records;
+mod rotate;
 mod seal;
 mod shared;
 mod snapshots;
@@ -99,8 +102,7 @@ impl Store {
                 let (segments, spool_octets) = spool::usage(open.spool.segments())?;
                 Ok(Status {
                     format: FORMAT,
-                    key_epoch: open.keyring.sealer.epoch(),
-                    key_fingerprint: open.key_fingerprint.clone(),
+                    key: open.keyring.key_state(),
                     watermark: open.watermark(),
                     commits: open.records.head()?.commit,
                     record_octets: open.records.octets()?,

@@ -13,6 +13,7 @@ mod cli;
 mod daemon;
 mod harness_itself;
 mod hostile;
+mod keys;
 mod kill;
 mod mistakes;
 mod receive;

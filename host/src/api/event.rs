@@ -30,6 +30,13 @@ pub enum Event {
         /// Messages in all.
         total: u64,
     },
+    /// How far a rotation of the keys has come.
+    Rotating {
+        /// Messages that are sealed with the new key.
+        done: u64,
+        /// Messages in all.
+        total: u64,
+    },
     /// Something that a person wants to know: a sentence without a full stop.
     Note(String),
     /// The next octets of what is exported. Has a frame of its own on the control socket.

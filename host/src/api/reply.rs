@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::secret_field;
 use crate::clock::Timestamp;
 use crate::connector::inspection::Inspection;
 use crate::connector::registry::{Listed, Proposal};
@@ -19,7 +20,8 @@ use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
 use crate::net::{Stage, StageReport};
-use crate::store::{CheckReport, Status};
+use crate::secret::Secret;
+use crate::store::{CheckReport, KeyState, Rotated, Status};
 
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,22 @@ pub enum Reply {
     Status(Box<StatusView>),
     /// What reading everything found.
     Checked(CheckReport),
+    /// The store's keys.
+    Key(KeyState),
+    /// What a rotation did.
+    Rotated(Rotated),
+    /// A recovery key.
+    RecoveryKey(RecoveryKeyView),
+}
+
+/// A recovery key, on its one way to whoever asked for it. Not a document of `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryKeyView {
+    /// As it is printed.
+    #[serde(with = "secret_field", default)]
+    pub key: Option<Secret>,
+    /// The keys with it.
+    pub state: KeyState,
 }
 
 /// An account as people see it, without its secrets.

@@ -10,6 +10,7 @@ use crate::account::Form;
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::LineEndings;
 use crate::secret::Secret;
+use crate::store::KeyKind;
 
 /// One command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -118,6 +119,20 @@ pub enum Request {
     Status,
     /// Read and verify everything stored: `Reply::Checked`.
     StoreCheck,
+    /// The store's keys: `Reply::Key`.
+    KeyShow,
+    /// Seal everything with a new data key: progress as events, `Reply::Rotated`.
+    KeyRotate,
+    /// Take a new master key: `Reply::Key`.
+    KeyRekey {
+        /// Its kind.
+        to: KeyKind,
+        /// The passphrase or the given key; none for a kind that the host makes.
+        #[serde(with = "secret_field", default)]
+        secret: Option<Secret>,
+    },
+    /// Make a recovery key: `Reply::RecoveryKey`.
+    KeyRecovery,
 }
 
 impl Request {
@@ -144,7 +159,11 @@ impl Request {
             | Self::MessageExport { .. }
             | Self::SinkList
             | Self::Status
-            | Self::StoreCheck => false,
+            | Self::StoreCheck
+            | Self::KeyShow
+            | Self::KeyRotate
+            | Self::KeyRekey { .. }
+            | Self::KeyRecovery => false,
         }
     }
 }

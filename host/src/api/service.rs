@@ -2,6 +2,7 @@
 
 mod account;
 mod connector;
+mod key;
 mod message;
 mod receive;
 mod run;
@@ -46,9 +47,9 @@ impl Service {
     ///
     /// # Errors
     /// What hinders the store from being opened.
-    pub async fn open(paths: &Paths, ownership: Ownership) -> Result<Self, Fault> {
-        let is_new = !paths.master_key.exists();
-        let store = Store::open(&paths.store, KeySource::File(paths.master_key.clone())).await?;
+    pub async fn open(paths: &Paths, ownership: Ownership, keys: KeySource) -> Result<Self, Fault> {
+        let is_new = !paths.store.join("format").exists();
+        let store = Store::open(&paths.store, keys).await?;
         let registry = Arc::new(Registry::new(paths.connectors.clone(), Registry::shipped_folders()));
         let host = Arc::new(Host::new(store, registry, paths.cache.clone()));
         let opened =
@@ -118,6 +119,10 @@ impl Service {
             Request::SinkList => self.sink_list().await,
             Request::Status => self.status().await,
             Request::StoreCheck => self.store_check(events).await,
+            Request::KeyShow => self.key_show().await,
+            Request::KeyRotate => self.key_rotate(events).await,
+            Request::KeyRekey { to, secret } => self.key_rekey(to, secret).await,
+            Request::KeyRecovery => self.key_recovery().await,
             other => Err(Fault::new(Kind::Bug, "look into the home").because_words(format!("{other:?} changes it"))),
         }
     }

@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::Global;
 use super::output::Output;
 use super::report::Report;
+use super::unlock;
 use crate::api::service::Service;
 use crate::api::{Client, Event, Events, Execute, Reply, Request};
 use crate::fault::{Fault, Kind};
 use crate::home::{Claim, Owner, Ownership, Paths};
+use crate::store::KeySource;
 
 /// How long a command waits for another one to let go of the home.
 const HOME_WAIT: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ pub(super) struct Context {
     pub(super) report: Report,
     /// The command without its arguments.
     words: String,
+    /// Open the store with its recovery key.
+    with_recovery: bool,
 }
 
 /// Who carries requests out.
@@ -52,7 +56,7 @@ impl Context {
             Some(home) => Paths::in_directory(home)?,
             None => Paths::of_user()?,
         };
-        Ok(Self { paths, output: Output { json: global.json }, report, words })
+        Ok(Self { paths, output: Output { json: global.json }, report, words, with_recovery: global.recovery })
     }
 
     /// Carry `request` out; notes are printed, the other events go to `on_event`.
@@ -138,12 +142,19 @@ impl Context {
     /// # Errors
     /// What hinders the store from being opened.
     pub(super) async fn open(&self, ownership: Ownership) -> Result<Service, Fault> {
-        let service = Service::open(&self.paths, ownership).await?;
-        if service.is_new() {
-            let (home, key) = (self.paths.root.display(), self.paths.master_key.display());
+        let source = unlock::key_source(&self.paths, self.with_recovery).await?;
+        let has_key_file = matches!(source, KeySource::File(_));
+        let service = Service::open(&self.paths, ownership, source).await?;
+        let home = self.paths.root.display();
+        if service.is_new() && has_key_file {
+            let key = self.paths.master_key.display();
             self.report.note(&format!(
                 "made a new home in `{home}`; keep a copy of its master key `{key}` apart from it: losing the key loses all mail"
             ));
+        } else if service.is_new() {
+            self.report.note(&format!("made a new home in `{home}`, sealed with the key that was given: losing it loses all mail"));
+        } else if self.with_recovery {
+            self.report.note("opened with the recovery key; give the store a new master key: `postrider key rekey --recovery --to KIND`");
         }
         Ok(service)
     }

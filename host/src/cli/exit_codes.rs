@@ -62,7 +62,9 @@ const fn meaning(kind: Kind) -> &'static str {
         Kind::ConnectorFailed => "A connector trapped, or broke its contract",
         Kind::Storage => "The disk is full, read-only, failing, or not permitted",
         Kind::Damaged => "The store is torn, incomplete or tampered with",
-        Kind::KeyUnavailable => "The master key is missing, or another store's",
+        Kind::KeyUnavailable => "The master key is missing, or cannot be used",
+        Kind::KeyWrong => "The master key, passphrase or recovery key is not this store's",
+        Kind::KeyOutdated => "The keyring is older than the records that a rotation rewrote",
         Kind::Bug => "Please report it",
     }
 }

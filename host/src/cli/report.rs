@@ -90,6 +90,8 @@ pub(super) const fn heading(kind: Kind) -> &'static str {
         Kind::Storage => "Disk trouble",
         Kind::Damaged => "Store damaged",
         Kind::KeyUnavailable => "Master key not available",
+        Kind::KeyWrong => "Wrong master key",
+        Kind::KeyOutdated => "Keyring out of date",
         Kind::Bug => "Fault of this program",
     }
 }

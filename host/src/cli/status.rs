@@ -22,6 +22,11 @@ fn describe(status: &StatusView) -> String {
         ("Master key", status.master_key.display().to_string()),
         ("On disk", octets(status.store.record_octets + status.store.spool_octets)),
         ("Damage", status.store.damage.join("; ")),
+        (
+            "Keys",
+            if status.store.key.is_half_rotated { "a rotation has not ended: `postrider key rotate` goes on with it" } else { "" }
+                .to_owned(),
+        ),
     ]);
     let accounts: Vec<_> = status
         .accounts

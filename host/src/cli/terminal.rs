@@ -25,11 +25,17 @@ pub(super) fn password_from_stdin() -> Result<Secret, Fault> {
 /// # Errors
 /// [`Kind::Usage`] without a terminal, or where nothing is given.
 pub(super) async fn ask_password(what: &str) -> Result<Secret, Fault> {
-    let question = format!("Password of {what}: ");
-    let operation = format!("ask for the password of {what}");
-    let without_terminal = Fault::new(Kind::Usage, operation.clone())
-        .because_words("there is no terminal")
-        .with_remedy("give it on stdin: `--password-stdin < FILE`");
+    let asked = ask_secret(&format!("password of {what}"), &format!("Password of {what}: ")).await;
+    asked.map_err(|fault| fault.with_remedy("give it on stdin: `--password-stdin < FILE`"))
+}
+
+/// Ask for something that must not be seen.
+///
+/// # Errors
+/// [`Kind::Usage`] without a terminal, or where nothing is given.
+pub(super) async fn ask_secret(what: &str, question: &str) -> Result<Secret, Fault> {
+    let (question, operation) = (question.to_owned(), format!("ask for the {what}"));
+    let without_terminal = Fault::new(Kind::Usage, operation.clone()).because_words("there is no terminal");
     let answer = ask(without_terminal, move |term| {
         term.write_str(&question)?;
         let password = term.read_secure_line().map(Secret::from);

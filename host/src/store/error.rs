@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::keys::KeyKind;
 use crate::fault::{Fault, Kind};
 use crate::model::name::{AccountId, AccountName, MessageId};
 
@@ -105,6 +106,9 @@ pub enum Error {
         /// What failed earlier; none: a checkpoint was given up before its answer.
         source: Option<Arc<Error>>,
     },
+    /// Something that is done one at a time.
+    #[error("cannot begin {0}: one is under way already")]
+    UnderWay(&'static str),
     /// One failure that several waiting callers share.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
@@ -155,9 +159,9 @@ pub enum KeyError {
     /// Inside the data folder, where every backup of the data would carry it.
     #[error("cannot use the key file {}: it lies inside the store's own folder", .0.display())]
     InsideStore(PathBuf),
-    /// The environment variable is not set.
-    #[error("cannot read the master key: the environment variable {0} is not set")]
-    VariableMissing(String),
+    /// The store's key is of another kind than the one that was given.
+    #[error("cannot open the store: its master key is {}, and none was given", kind_words(*.0))]
+    OtherKind(KeyKind),
     /// Not 32 octets in hexadecimal.
     #[error("cannot use the master key from {0}: it is not 64 hexadecimal digits")]
     Malformed(String),
@@ -170,6 +174,37 @@ pub enum KeyError {
         wanted: String,
         /// Fingerprint of the key given.
         given: String,
+    },
+    /// Not the passphrase that this store was sealed with.
+    #[error("cannot open the store with the passphrase: it is not the one that the store was sealed with")]
+    WrongPassphrase,
+    /// The keyring's parameters of the passphrase are not ones that this program writes.
+    #[error("cannot make a key of the passphrase: the keyring asks for a cost beyond all bounds")]
+    PassphraseParameters,
+    /// No recovery key was made.
+    #[error("cannot open the store with a recovery key: none was made for it")]
+    NoRecovery,
+    /// A good recovery key, but not this store's, or an earlier one.
+    #[error("cannot open the store with the recovery key: it is another store's, or an earlier one of this store")]
+    WrongRecovery,
+    /// Typed wrong.
+    #[error("cannot read the recovery key: {0}")]
+    RecoveryMalformed(String),
+    /// The keyring of the operating system.
+    #[error("cannot use the OS keyring: {0}")]
+    OsKeyring(String),
+    /// An older copy of the keyring than of the records.
+    #[error("cannot open the records in {}: the keyring is older than they are: it lacks the data key that a rotation has made", .0.display())]
+    Outdated(PathBuf),
+    /// Another program wrote it.
+    #[error("cannot read the keyring {}: it has version {found}, and this program knows version {known}", path.display())]
+    KeyringVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The version known here.
+        known: u32,
     },
     /// The wrapped data keys do not open although the key is the right one.
     #[error("cannot unwrap the data keys in {}: the file is damaged", .0.display())]
@@ -190,9 +225,8 @@ impl Error {
             Self::Records { .. } => Kind::Storage,
             Self::InUse(_) => Kind::InUse,
             Self::Newer { .. } | Self::NotAStore { .. } => Kind::RefusedByHost,
-            Self::Key(KeyError::Keyring(_)) => Kind::Damaged,
-            Self::Key(_) => Kind::KeyUnavailable,
-            Self::NameTaken(_) | Self::Conflict { .. } => Kind::Conflict,
+            Self::Key(error) => error.kind(),
+            Self::NameTaken(_) | Self::Conflict { .. } | Self::UnderWay(_) => Kind::Conflict,
             Self::NoAccount(_) => Kind::NotFound,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unfit { .. } => Kind::Malformed,
@@ -223,6 +257,23 @@ impl Error {
 }
 
 impl KeyError {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Keyring(_) | Self::PassphraseParameters => Kind::Damaged,
+            Self::KeyringVersion { .. } => Kind::RefusedByHost,
+            Self::Wrong { .. } | Self::WrongPassphrase | Self::WrongRecovery => Kind::KeyWrong,
+            Self::Outdated(_) => Kind::KeyOutdated,
+            Self::RecoveryMalformed(_) => Kind::Usage,
+            Self::FileMissing(_)
+            | Self::Exposed { .. }
+            | Self::InsideStore(_)
+            | Self::OtherKind(_)
+            | Self::NoRecovery
+            | Self::OsKeyring(_)
+            | Self::Malformed(_) => Kind::KeyUnavailable,
+        }
+    }
+
     fn remedy(&self) -> String {
         match self {
             Self::FileMissing(path) => format!(
@@ -233,10 +284,32 @@ impl KeyError {
             Self::InsideStore(_) => {
                 "move the key file out of the data folder, so that a copy of the data is not a copy of the key".to_owned()
             }
-            Self::VariableMissing(name) => format!("set {name} to the master key, 64 hexadecimal digits"),
+            Self::OtherKind(kind) => match kind {
+                KeyKind::File => "put the key file back to its place",
+                KeyKind::Given => "set POSTRIDER_MASTER_KEY, or hand it over as the systemd credential `postrider.master-key`",
+                KeyKind::Passphrase => {
+                    "run the command on a terminal, set POSTRIDER_PASSPHRASE_FILE, or hand it over as the systemd credential \
+                     `postrider.passphrase`"
+                }
+                KeyKind::OsKeyring => "unlock the keyring of this user's session",
+            }
+            .to_owned(),
+            Self::WrongPassphrase => {
+                "give the right passphrase; with a recovery key, `postrider key rekey --recovery` sets another".to_owned()
+            }
+            Self::NoRecovery => "open the store with its master key, and make one with `postrider key recovery`".to_owned(),
+            Self::WrongRecovery => "give the recovery key that was printed last for this store".to_owned(),
+            Self::RecoveryMalformed(_) => "compare it with the printed one, group by group".to_owned(),
+            Self::OsKeyring(_) => {
+                "see that `secret-tool` is there and the keyring is unlocked; a recovery key opens the store without it".to_owned()
+            }
+            Self::Outdated(_) => {
+                "put back the newest `keyring` that there is of this store: one from before `postrider key rotate` is of no use".to_owned()
+            }
+            Self::KeyringVersion { .. } => "use the program that wrote it, or a newer one; the store was not touched".to_owned(),
             Self::Malformed(_) => "restore the key from your backup of it: 64 hexadecimal digits".to_owned(),
             Self::Wrong { wanted, .. } => format!("give the key with the fingerprint {wanted}; no other opens this store"),
-            Self::Keyring(_) => "restore the file `keyring` of the store from a backup".to_owned(),
+            Self::PassphraseParameters | Self::Keyring(_) => "restore the file `keyring` of the store from a backup".to_owned(),
         }
     }
 }
@@ -258,6 +331,16 @@ impl From<Error> for Fault {
             Some(remedy) => fault.with_remedy(remedy),
             None => fault,
         }
+    }
+}
+
+/// What a kind of master key is, for words.
+pub(super) const fn kind_words(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::File => "a key file",
+        KeyKind::Given => "given from outside",
+        KeyKind::Passphrase => "a passphrase",
+        KeyKind::OsKeyring => "in the OS keyring",
     }
 }
 

@@ -4,7 +4,7 @@ use super::record::{
     AccountRecord, CountsRecord, FolderRecord, HeadRecord, HeaderFields, IdentityRecord, MessageRecord, Record, SecretRecord, ValueRecord,
 };
 use super::spool::frame::FrameHeader;
-use super::{headers, seal, spool};
+use super::{headers, keyring, seal, spool};
 
 /// Plain contents of every kind of record, and the frame of a sealed one.
 pub fn record(octets: &[u8]) {
@@ -26,6 +26,11 @@ pub fn frame(octets: &[u8]) {
         let again = FrameHeader::decode(&header.encode());
         assert_eq!(again, Ok(header));
     }
+}
+
+/// The file that holds the wrapped keys, up to where a seal is tried.
+pub fn keyring(octets: &[u8]) {
+    keyring::file::read_all(octets);
 }
 
 /// The header section of a message.

@@ -1,43 +1,54 @@
-//! The file `keyring`: the data keys by epoch and the index key, wrapped with the master key.
+//! The file `keyring`: the data keys by epoch and the index key, sealed with a key of their own, which the master key wraps and,
+//! where the operator has one, the recovery key. A new master key wraps that key anew; a new epoch needs no master key.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::{Error, KeyError};
 use super::files;
-use super::keys::MasterKey;
-use super::seal::{KeyOctets, Sealer};
+use super::keys::recovery::RecoveryKey;
+use super::keys::{KeyKind, KeySource, MasterKey, NewKey, Wanted, random};
+use super::seal::{IndexKey, KeyOctets, Sealer};
+use super::status::KeyState;
 use super::xchacha;
+use crate::secret::Secret;
+use file::{File, Sealed, Slot};
+
+pub(super) mod file;
 
 /// The keyring in memory.
 pub(super) struct Keyring {
     /// Random, made with the store.
     pub(super) store: [u8; 16],
-    pub(super) sealer: Sealer,
+    path: PathBuf,
+    index: IndexKey,
+    sealer: RwLock<Arc<Sealer>>,
+    /// One change at a time; what the file holds.
+    state: Mutex<State>,
 }
 
-/// As it stands in the file. Only `wrapped` is secret.
-#[derive(Serialize, Deserialize)]
-struct File {
-    keyring: u32,
-    store: String,
-    master_key: String,
-    nonce: String,
-    wrapped: String,
+/// What the file holds, opened.
+struct State {
+    /// Seals `content`; wrapped in every slot.
+    key: KeyOctets,
+    master: Slot,
+    recovery: Option<Slot>,
+    content: Content,
 }
 
-/// What is wrapped: everything that must not be changed by who lacks the master key.
-#[derive(Serialize, Deserialize)]
-struct Wrapped {
+/// What is sealed: everything that must not be changed by who lacks the keys.
+#[derive(Clone, Serialize, Deserialize)]
+struct Content {
     current: u32,
     epochs: BTreeMap<u32, [u8; 32]>,
     index: [u8; 32],
 }
 
-impl Drop for Wrapped {
+impl Drop for Content {
     fn drop(&mut self) {
         use zeroize::Zeroize;
         self.epochs.values_mut().for_each(Zeroize::zeroize);
@@ -46,84 +57,207 @@ impl Drop for Wrapped {
 }
 
 impl Keyring {
-    /// Read and unwrap the keyring; none: there is no such file.
-    pub(super) fn read(path: &Path, master: &MasterKey) -> Result<Option<Self>, Error> {
-        let Some(text) = files::read(path)? else { return Ok(None) };
-        let damaged = || KeyError::Keyring(path.to_owned());
-        let file: File = serde_json::from_slice(&text).map_err(|_| damaged())?;
-        if file.master_key != master.fingerprint() {
-            let source_name = master.source().to_owned();
-            return Err(KeyError::Wrong { source_name, wanted: file.master_key, given: master.fingerprint() }.into());
+    /// Read and open the keyring of the store in `dir`; none: there is no such file.
+    pub(super) fn open(dir: &Path, source: &KeySource) -> Result<Option<Self>, Error> {
+        let path = dir.join("keyring");
+        let Some(file) = File::read(&path)? else { return Ok(None) };
+        let damaged = || Error::Key(KeyError::Keyring(path.clone()));
+        let store = file.store_id().ok_or_else(damaged)?;
+        let key = match source {
+            KeySource::Recovery(typed) => {
+                let slot = file.recovery.as_ref().ok_or(KeyError::NoRecovery)?;
+                let recovery = RecoveryKey::parse(typed)?;
+                if slot.fingerprint != recovery.fingerprint() {
+                    return Err(KeyError::WrongRecovery.into());
+                }
+                unwrap(slot, &recovery.wrapping_key(), &recovery_aad(&store)).ok_or_else(damaged)?
+            }
+            source => {
+                let Slot { kind, fingerprint, argon2id, .. } = &file.master;
+                let wanted = Wanted { store: &file.store, kind: *kind, fingerprint, argon2id: argon2id.as_ref() };
+                let master = MasterKey::for_wanted(source, dir, &wanted)?;
+                if *fingerprint != master.fingerprint() {
+                    return Err(master.wrong(fingerprint));
+                }
+                unwrap(&file.master, &master.wrapping_key(), &master_aad(&store)).ok_or_else(damaged)?
+            }
+        };
+        let plain = open(&file.content, &key, &content_aad(&store)).ok_or_else(damaged)?;
+        let content: Content = postcard::from_bytes(&plain).map_err(|_| damaged())?;
+        if !content.epochs.contains_key(&content.current) {
+            return Err(damaged());
         }
-        let decode = |digits: &str| data_encoding::HEXLOWER.decode(digits.as_bytes()).map_err(|_| damaged());
-        let store = <[u8; 16]>::try_from(decode(&file.store)?).map_err(|_| damaged())?;
-        let nonce = <[u8; 24]>::try_from(decode(&file.nonce)?).map_err(|_| damaged())?;
-        let mut plain = Zeroizing::new(decode(&file.wrapped)?);
-        xchacha::open(&master.wrapping_key(), &nonce, &aad(&store), &mut plain).map_err(|_| damaged())?;
-        let wrapped: Wrapped = postcard::from_bytes(&plain).map_err(|_| damaged())?;
-        if !wrapped.epochs.contains_key(&wrapped.current) {
-            return Err(damaged().into());
-        }
-        Ok(Some(Self { store, sealer: wrapped.sealer() }))
+        let File { master, recovery, .. } = file;
+        Ok(Some(Self::new(path, store, State { key, master, recovery, content })))
     }
 
     /// Make new keys, and the file; durable on return.
-    pub(super) fn make(path: &Path, master: &MasterKey) -> Result<Self, Error> {
+    pub(super) fn make(dir: &Path, source: &KeySource) -> Result<Self, Error> {
         let mut store = [0; 16];
-        let mut wrapped = Wrapped { current: 1, epochs: BTreeMap::from([(1, [0; 32])]), index: [0; 32] };
+        let mut content = Content { current: 1, epochs: BTreeMap::from([(1, [0; 32])]), index: [0; 32] };
         getrandom::fill(&mut store).map_err(Error::Random)?;
-        getrandom::fill(&mut wrapped.index).map_err(Error::Random)?;
-        for key in wrapped.epochs.values_mut() {
+        getrandom::fill(&mut content.index).map_err(Error::Random)?;
+        for key in content.epochs.values_mut() {
             getrandom::fill(key).map_err(Error::Random)?;
         }
-        wrapped.write(path, &store, master)?;
-        Ok(Self { store, sealer: wrapped.sealer() })
+        let key = random()?;
+        let master = MasterKey::for_new(source, dir, &data_encoding::HEXLOWER.encode(&store))?;
+        let state = State { master: master_slot(&store, &key, &master)?, recovery: None, key, content };
+        let path = dir.join("keyring");
+        state.write(&path, &store)?;
+        Ok(Self::new(path, store, state))
+    }
+
+    fn new(path: PathBuf, store: [u8; 16], state: State) -> Self {
+        let epochs = state.content.epochs.iter().map(|(epoch, key)| (*epoch, KeyOctets::new(*key))).collect();
+        let index = KeyOctets::new(state.content.index);
+        let sealer = Sealer::new(state.content.current, &epochs, &index);
+        Self { store, path, index: IndexKey::new(&index), sealer: RwLock::new(Arc::new(sealer)), state: Mutex::new(state) }
+    }
+
+    /// What seals and opens now. Who opens something in several steps keeps it, so that all of its epochs stay.
+    pub(super) fn sealer(&self) -> Arc<Sealer> {
+        Arc::clone(&self.sealer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The key of the hashes in keys.
+    pub(super) const fn index(&self) -> &IndexKey {
+        &self.index
+    }
+
+    /// Master key, recovery key and epochs, in words.
+    pub(super) fn key_state(&self) -> KeyState {
+        let state = self.lock();
+        KeyState {
+            kind: state.master.kind,
+            fingerprint: state.master.fingerprint.clone(),
+            recovery: state.recovery.as_ref().map(|slot| slot.fingerprint.clone()),
+            epoch: state.content.current,
+            is_half_rotated: state.content.epochs.len() > 1,
+        }
+    }
+
+    /// Wrap with a new master key, which is the only one on return. The recovery key stays.
+    pub(super) fn rekey(&self, new: &NewKey) -> Result<(), Error> {
+        let mut state = self.lock();
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let master = MasterKey::replacing(new, dir, &data_encoding::HEXLOWER.encode(&self.store))?;
+        let slot = master_slot(&self.store, &state.key, &master)?;
+        state.change(&self.path, &self.store, |state| state.master = slot)?;
+        master.settle()
+    }
+
+    /// A new recovery key; an earlier one opens nothing any more.
+    pub(super) fn make_recovery_key(&self) -> Result<Secret, Error> {
+        let mut state = self.lock();
+        let recovery = RecoveryKey::generate()?;
+        let (nonce, wrapped) = seal(&recovery.wrapping_key(), &recovery_aad(&self.store), state.key.as_slice())?.parts();
+        let slot = Slot { kind: KeyKind::Given, fingerprint: recovery.fingerprint(), argon2id: None, nonce, wrapped };
+        state.change(&self.path, &self.store, |state| state.recovery = Some(slot))?;
+        Ok(recovery.text())
+    }
+
+    /// A new data key, which seals everything from the return on. The earlier ones stay to open what they sealed.
+    pub(super) fn begin_epoch(&self) -> Result<(), Error> {
+        let mut state = self.lock();
+        let key = random()?;
+        let too_many = Error::TooLarge { what: "a further epoch", limit: u64::from(u32::MAX) };
+        let epoch = state.content.current.checked_add(1).ok_or(too_many)?;
+        state.change(&self.path, &self.store, |state| {
+            state.content.current = epoch;
+            state.content.epochs.insert(epoch, *key);
+        })?;
+        let next = self.sealer().with_epoch(epoch, &key);
+        *self.sealer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    /// Forget all data keys but the current one. What they sealed cannot be opened by anybody from then on.
+    pub(super) fn end_epochs(&self) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.change(&self.path, &self.store, |state| {
+            let current = state.content.current;
+            state.content.epochs.retain(|epoch, _| *epoch == current);
+        })?;
+        let next = self.sealer().current_only();
+        *self.sealer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A change is put in only after it is on disk.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wrapped {
-    fn sealer(&self) -> Sealer {
-        let epochs = self.epochs.iter().map(|(epoch, key)| (*epoch, KeyOctets::new(*key))).collect();
-        Sealer::new(self.current, &epochs, &KeyOctets::new(self.index))
+impl State {
+    /// Write the changed state; where that fails, the earlier one holds.
+    fn change(&mut self, path: &Path, store: &[u8; 16], change: impl FnOnce(&mut Self)) -> Result<(), Error> {
+        let mut changed =
+            Self { key: self.key.clone(), master: self.master.clone(), recovery: self.recovery.clone(), content: self.content.clone() };
+        change(&mut changed);
+        changed.write(path, store)?;
+        *self = changed;
+        Ok(())
     }
 
-    fn write(&self, path: &Path, store: &[u8; 16], master: &MasterKey) -> Result<(), Error> {
-        let bug = || Error::Bug { operation: "wrap the data keys", finding: "the cipher refused" };
-        let mut sealed = Zeroizing::new(postcard::to_stdvec(self).map_err(|_| bug())?);
-        let mut nonce = [0; xchacha::NONCE_OCTETS];
-        getrandom::fill(&mut nonce).map_err(Error::Random)?;
-        xchacha::seal(&master.wrapping_key(), &nonce, &aad(store), &mut sealed).map_err(|_| bug())?;
-        let encode = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
-        let file =
-            File { keyring: 1, store: encode(store), master_key: master.fingerprint(), nonce: encode(&nonce), wrapped: encode(&sealed) };
+    fn write(&self, path: &Path, store: &[u8; 16]) -> Result<(), Error> {
+        let plain = Zeroizing::new(postcard::to_stdvec(&self.content).map_err(|_| bug())?);
+        let content = seal(&self.key, &content_aad(store), &plain)?;
+        let store = data_encoding::HEXLOWER.encode(store);
+        let file = File { keyring: file::VERSION, store, master: self.master.clone(), recovery: self.recovery.clone(), content };
         let text = serde_json::to_vec_pretty(&file).map_err(|_| bug())?;
         files::replace(path, &text)
     }
 }
 
-fn aad(store: &[u8; 16]) -> Vec<u8> {
-    [b"postrider keyring 1".as_slice(), store].concat()
+/// The kind of master key that the keyring at `path` wants; none: there is no such file.
+pub(super) fn kind_of(path: &Path) -> Result<Option<KeyKind>, Error> {
+    Ok(File::read(path)?.map(|file| file.master.kind))
+}
+
+fn master_slot(store: &[u8; 16], key: &KeyOctets, master: &MasterKey) -> Result<Slot, Error> {
+    let (nonce, wrapped) = seal(&master.wrapping_key(), &master_aad(store), key.as_slice())?.parts();
+    Ok(Slot { kind: master.kind(), fingerprint: master.fingerprint(), argon2id: master.argon2id().cloned(), nonce, wrapped })
+}
+
+fn seal(key: &KeyOctets, aad: &[u8], plain: &[u8]) -> Result<Sealed, Error> {
+    let mut nonce = [0; xchacha::NONCE_OCTETS];
+    getrandom::fill(&mut nonce).map_err(Error::Random)?;
+    // Room for the tag, so that the plain text is not left behind by a growing vector.
+    let mut sealed = Zeroizing::new(Vec::with_capacity(plain.len() + xchacha::TAG_OCTETS));
+    sealed.extend_from_slice(plain);
+    xchacha::seal(key, &nonce, aad, &mut sealed).map_err(|_| bug())?;
+    Ok(Sealed::new(&nonce, &sealed))
+}
+
+fn open(sealed: &Sealed, key: &KeyOctets, aad: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, mut plain) = sealed.octets()?;
+    xchacha::open(key, &nonce, aad, &mut plain).ok()?;
+    Some(plain)
+}
+
+fn unwrap(slot: &Slot, key: &KeyOctets, aad: &[u8]) -> Option<KeyOctets> {
+    let sealed = Sealed { nonce: slot.nonce.clone(), wrapped: slot.wrapped.clone() };
+    let plain = open(&sealed, key, aad)?;
+    Some(KeyOctets::new(plain.as_slice().try_into().ok()?))
+}
+
+fn content_aad(store: &[u8; 16]) -> Vec<u8> {
+    [b"postrider keyring 2 content".as_slice(), store].concat()
+}
+
+fn master_aad(store: &[u8; 16]) -> Vec<u8> {
+    [b"postrider keyring 2 master".as_slice(), store].concat()
+}
+
+fn recovery_aad(store: &[u8; 16]) -> Vec<u8> {
+    [b"postrider keyring 2 recovery".as_slice(), store].concat()
+}
+
+const fn bug() -> Error {
+    Error::Bug { operation: "wrap the data keys", finding: "the cipher refused" }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::keys::KeySource;
-
-    #[test]
-    fn opens_with_its_own_key_only_and_whole_only() {
-        let home = tempfile::tempdir().unwrap();
-        let key = |name: &str| MasterKey::load(&KeySource::File(home.path().join(name)), &home.path().join("store"), true).unwrap();
-        let (own, other) = (key("own"), key("other"));
-        let path = home.path().join("keyring");
-        assert!(Keyring::read(&path, &own).unwrap().is_none());
-        let made = Keyring::make(&path, &own).unwrap();
-        let sealed = made.sealer.seal_record(b"k", b"v").unwrap();
-        assert_eq!(Keyring::read(&path, &own).unwrap().unwrap().sealer.open_record(b"k", &sealed).unwrap(), b"v");
-        assert!(matches!(Keyring::read(&path, &other), Err(Error::Key(KeyError::Wrong { .. }))));
-        let text = std::fs::read_to_string(&path).unwrap();
-        let changed = text.replace(&data_encoding::HEXLOWER.encode(&made.store), &"0".repeat(32));
-        std::fs::write(&path, changed).unwrap();
-        assert!(matches!(Keyring::read(&path, &own), Err(Error::Key(KeyError::Keyring(_)))));
-    }
-}
+mod tests;

@@ -1,13 +1,14 @@
 //! Reading messages, folders and cursors: below the watermark only, so that nobody acts on what a crash could take back.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
 use super::Store;
 use super::error::Error;
 use super::layout::{self, Place, kind};
-use super::record::{CountsRecord, FolderRecord, MessageRecord};
+use super::record::{BodyRecord, CountsRecord, FolderRecord, MessageRecord};
+use super::seal::Sealer;
 use super::shared::{Open, on_thread};
 use super::spool::reader::ChunkReader;
 use super::status::{Counts, FolderState, SummaryPage};
@@ -151,7 +152,12 @@ impl Store {
     /// # Errors
     /// It was set aside without octets; damage, the disk.
     pub async fn body(&self, message: MessageId) -> Result<Option<BodyReader>, Error> {
-        self.shared.read(move |open| open.find(message)?.map(|(place, record)| open.body(place, &record)).transpose()).await
+        let read = move |open: &Open| {
+            // Before the record is read: a rotation that ends meanwhile takes none of its epochs away.
+            let sealer = open.keyring.sealer();
+            open.find(message)?.map(|(place, record)| open.body(place, &record, sealer)).transpose()
+        };
+        self.shared.read(read).await
     }
 
     /// The folders of an account that had a checkpoint or hold messages, by id.
@@ -244,15 +250,16 @@ impl Open {
         Ok(record.map(|record| (place, record)))
     }
 
-    pub(super) fn body(&self, place: Place, record: &MessageRecord) -> Result<BodyReader, Error> {
+    fn body(&self, place: Place, record: &MessageRecord, sealer: Arc<Sealer>) -> Result<BodyReader, Error> {
         let body = record.body().ok_or(Error::NoOctets(record.message))?.clone();
         let size = body.size;
-        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body)), size })
+        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body, sealer)), size })
     }
 
-    pub(super) fn chunks(&self, place: Place, message: MessageId, body: super::record::BodyRecord) -> ChunkReader {
+    /// Reads a body; `sealer` was taken before its record was read.
+    pub(super) fn chunks(&self, place: Place, message: MessageId, body: BodyRecord, sealer: Arc<Sealer>) -> ChunkReader {
         let owner = format!("account {}, message {message}", place.account);
-        ChunkReader::new(std::sync::Arc::clone(self.spool.segments()), std::sync::Arc::clone(&self.keyring), body, owner)
+        ChunkReader::new(Arc::clone(self.spool.segments()), sealer, body, owner)
     }
 }
 

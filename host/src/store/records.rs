@@ -70,8 +70,13 @@ impl Records {
         Ok(Self { tree, data, path: path.to_owned(), blobs: Mutex::default(), keyring })
     }
 
+    /// The folder of the tree.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn index(&self) -> &IndexKey {
-        self.keyring.sealer.index()
+        self.keyring.index()
     }
 
     /// Whether there is a record, without opening it.
@@ -122,7 +127,7 @@ impl Records {
         if !is_sealed(key) {
             return Ok(value.to_vec());
         }
-        self.keyring.sealer.open_record(key, value).map_err(|finding| damaged(key, finding))
+        self.keyring.sealer().open_record(key, value).map_err(|finding| damaged(key, finding))
     }
 
     /// A raw value, opened and decoded.
@@ -133,10 +138,11 @@ impl Records {
     /// Seal and apply changes, atomically. They are visible at once, durable only after [`sync`](Self::sync).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
+        let sealer = self.keyring.sealer();
         for (key, value) in changes {
             match value {
                 Some(plain) if is_sealed(&key) => {
-                    let sealed = self.keyring.sealer.seal_record(&key, &plain)?;
+                    let sealed = sealer.seal_record(&key, &plain)?;
                     batch.insert(key, sealed);
                 }
                 Some(plain) => batch.insert(key, plain),

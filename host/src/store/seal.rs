@@ -1,6 +1,7 @@
 //! What seals records and bodies, and the keyed hashes that stand in keys instead of readable text.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -11,22 +12,32 @@ use super::xchacha::{self, NONCE_OCTETS, TAG_OCTETS};
 const SEAL_FORMAT: u8 = 1;
 const HEADER_OCTETS: usize = 1 + 4 + NONCE_OCTETS;
 
+/// The finding about something that was sealed with a data key of another keyring, or of a newer or older one.
+pub(super) const NO_SUCH_EPOCH: &str = "it was sealed with a data key that is not in the keyring";
+
 /// A 32-octet key in memory, wiped when dropped.
 pub(super) type KeyOctets = Zeroizing<[u8; 32]>;
 
 /// The data keys by epoch, and the index key.
 pub(super) struct Sealer {
     current: u32,
-    epochs: BTreeMap<u32, EpochKeys>,
+    epochs: BTreeMap<u32, Arc<EpochKeys>>,
     index: IndexKey,
 }
 
 struct EpochKeys {
     records: KeyOctets,
     bodies: KeyOctets,
+    /// A clone for every body that is being sealed, or was and is not committed.
+    writers: Writing,
 }
 
+/// Held while a body that was sealed under some epoch may still be committed.
+#[derive(Clone, Default)]
+pub(super) struct Writing(Arc<()>);
+
 /// The key of the hashes in keys. It does not rotate with the data keys: rotating it means to rebuild every index.
+#[derive(Clone)]
 pub(super) struct IndexKey {
     names: KeyOctets,
     bodies: KeyOctets,
@@ -35,15 +46,32 @@ pub(super) struct IndexKey {
 impl Sealer {
     /// Over unwrapped keys; `current` is the epoch that seals what is written now.
     pub(super) fn new(current: u32, epochs: &BTreeMap<u32, KeyOctets>, index: &KeyOctets) -> Self {
-        let epochs = epochs
-            .iter()
-            .map(|(epoch, key)| {
-                let (records, bodies) = (derived("postrider store 1 records", key), derived("postrider store 1 bodies", key));
-                (*epoch, EpochKeys { records, bodies })
-            })
-            .collect();
-        let index = IndexKey { names: derived("postrider store 1 names", index), bodies: derived("postrider store 1 body hashes", index) };
-        Self { current, epochs, index }
+        let epochs = epochs.iter().map(|(epoch, key)| (*epoch, Arc::new(EpochKeys::new(key)))).collect();
+        Self { current, epochs, index: IndexKey::new(index) }
+    }
+
+    /// This one with a further epoch, which seals what is written from now on.
+    pub(super) fn with_epoch(&self, epoch: u32, key: &KeyOctets) -> Self {
+        let mut epochs = self.epochs.clone();
+        epochs.insert(epoch, Arc::new(EpochKeys::new(key)));
+        Self { current: epoch, epochs, index: self.index.clone() }
+    }
+
+    /// This one without all epochs but the current one.
+    pub(super) fn current_only(&self) -> Self {
+        let epochs = self.epochs.iter().filter(|(epoch, _)| **epoch == self.current).map(|(epoch, keys)| (*epoch, Arc::clone(keys)));
+        Self { current: self.current, epochs: epochs.collect(), index: self.index.clone() }
+    }
+
+    /// To be held by who seals a body now, until it is committed or given up.
+    pub(super) fn writing(&self) -> Writing {
+        self.epochs.get(&self.current).map(|keys| keys.writers.clone()).unwrap_or_default()
+    }
+
+    /// Bodies that were sealed under an earlier epoch than the current one, and may still be committed.
+    pub(super) fn late_writers(&self) -> usize {
+        let earlier = self.epochs.iter().filter(|(epoch, _)| **epoch != self.current);
+        earlier.map(|(_, keys)| Arc::strong_count(&keys.writers.0) - 1).sum()
     }
 
     /// The epoch that seals what is written now.
@@ -58,6 +86,11 @@ impl Sealer {
     /// The key of bodies sealed in `epoch`.
     pub(super) fn body_key(&self, epoch: u32) -> Option<&KeyOctets> {
         self.epochs.get(&epoch).map(|keys| &keys.bodies)
+    }
+
+    /// Whether a sealed record is of another epoch than the current one; damaged ones count as such.
+    pub(super) fn is_late(&self, record: &[u8]) -> bool {
+        !split_record(record).is_ok_and(|(epoch, ..)| epoch == self.current)
     }
 
     /// Seal the record that stands under `key`; it opens under no other.
@@ -80,7 +113,7 @@ impl Sealer {
     /// Open the record that stands under `key`, or say what is wrong with it.
     pub(super) fn open_record(&self, key: &[u8], record: &[u8]) -> Result<Vec<u8>, &'static str> {
         let (epoch, nonce, sealed) = split_record(record)?;
-        let keys = self.epochs.get(&epoch).ok_or("it was sealed with a data key that is not in the keyring")?;
+        let keys = self.epochs.get(&epoch).ok_or(NO_SUCH_EPOCH)?;
         let mut plain = sealed.to_vec();
         xchacha::open(&keys.records, nonce, &record_aad(epoch, key), &mut plain)
             .map_err(|_| "its seal does not hold: it was changed, or moved from another key")?;
@@ -88,7 +121,19 @@ impl Sealer {
     }
 }
 
+impl EpochKeys {
+    fn new(key: &KeyOctets) -> Self {
+        let (records, bodies) = (derived("postrider store 1 records", key), derived("postrider store 1 bodies", key));
+        Self { records, bodies, writers: Writing::default() }
+    }
+}
+
 impl IndexKey {
+    /// Out of its octets in the keyring.
+    pub(super) fn new(key: &KeyOctets) -> Self {
+        Self { names: derived("postrider store 1 names", key), bodies: derived("postrider store 1 body hashes", key) }
+    }
+
     /// The keyed hash of `parts` for one purpose; the same parts give another hash for another purpose.
     pub(super) fn hash(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.names);

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 
 use super::committer::{Committer, Effect};
-use super::error::Error;
+use super::error::{Error, KeyError};
 use super::keyring::Keyring;
-use super::keys::{KeySource, MasterKey};
+use super::keys::KeySource;
 use super::layout::{self, kind};
 use super::lock::Lock;
 use super::record::{AccountRecord, HeadRecord, Record, ValueRecord};
 use super::records::Records;
+use super::seal::NO_SUCH_EPOCH;
 use super::spool::{self, Spool};
 use super::transaction::Transaction;
 use super::watermark::{Mark, Watermark};
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     /// None once the store is closed.
     open: RwLock<Option<Arc<Open>>>,
     readers: Semaphore,
+    /// One rotation of the keys at a time.
+    pub(super) rotation: tokio::sync::Mutex<()>,
 }
 
 /// The parts, dropped together.
@@ -46,13 +49,12 @@ pub(super) struct Open {
     pub(super) accounts: RwLock<BTreeMap<AccountId, Account>>,
     /// The highest sequence of each account, so that who follows all of them looks only where something is new.
     pub(super) newest: Mutex<HashMap<AccountId, u64>>,
-    pub(super) key_fingerprint: String,
     _lock: Lock,
 }
 
 impl Shared {
     pub(super) fn new(open: Open) -> Self {
-        Self { open: RwLock::new(Some(Arc::new(open))), readers: Semaphore::new(READERS) }
+        Self { open: RwLock::new(Some(Arc::new(open))), readers: Semaphore::new(READERS), rotation: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn open(&self) -> Result<Arc<Open>, Error> {
@@ -97,21 +99,16 @@ impl Open {
         let is_new = is_new(dir)?;
         files::make_folder(dir)?;
         let lock = Lock::take(dir)?;
-        let keyring_path = dir.join("keyring");
-        let has_keyring = keyring_path.exists();
-        if !is_new && !has_keyring {
-            return Err(super::error::KeyError::Keyring(keyring_path).into());
-        }
-        let master = MasterKey::load(keys, dir, !has_keyring)?;
-        let keyring = match Keyring::read(&keyring_path, &master)? {
+        let keyring = match Keyring::open(dir, keys)? {
             Some(keyring) => keyring,
-            None => Keyring::make(&keyring_path, &master)?,
+            None if is_new => Keyring::make(dir, keys)?,
+            None => return Err(KeyError::Keyring(dir.join("keyring")).into()),
         };
         let keyring = Arc::new(keyring);
         let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring))?);
         records.resync()?;
         let spool = Arc::new(Spool::open(&spool::folder(dir), Arc::clone(&keyring))?);
-        let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.sealer.index())?;
+        let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.index())?;
         let mark = recover(&records, durable)?;
         watermark.advance(mark)?;
         if is_new {
@@ -121,16 +118,7 @@ impl Open {
         let accounts = read_accounts(&records)?;
         let newest = accounts.keys().map(|account| Ok((*account, newest_of(&records, *account)?))).collect::<Result<_, Error>>()?;
         let committer = Committer::start(Arc::clone(&records), Arc::clone(&spool), watermark, mark.sequence)?;
-        Ok(Self {
-            records,
-            spool,
-            committer,
-            keyring,
-            accounts: RwLock::new(accounts),
-            newest: Mutex::new(newest),
-            key_fingerprint: master.fingerprint(),
-            _lock: lock,
-        })
+        Ok(Self { records, spool, committer, keyring, accounts: RwLock::new(accounts), newest: Mutex::new(newest), _lock: lock })
     }
 
     /// The highest durable sequence.
@@ -180,7 +168,11 @@ fn is_new(dir: &Path) -> Result<bool, Error> {
 /// Compare what was acknowledged with what is there, and go on from the higher of both, so that no sequence is given twice. What
 /// was lost is written down until it is repaired.
 fn recover(records: &Records, durable: Option<Mark>) -> Result<Mark, Error> {
-    let head = records.head()?;
+    let head = match records.head() {
+        // The head is sealed with the newest key that there is.
+        Err(Error::Damaged { finding: NO_SUCH_EPOCH, .. }) => return Err(KeyError::Outdated(records.path().to_owned()).into()),
+        head => head?,
+    };
     let there = Mark { commit: head.commit, sequence: head.sequence };
     let finding = match durable {
         Some(durable) if durable.commit <= there.commit => return Ok(there),

@@ -72,7 +72,7 @@ impl Spool {
         };
         let budget = Arc::new(Semaphore::new(BUDGET_OCTETS));
         let (orders, receiver) = mpsc::channel();
-        let thread = writer::start(Arc::clone(&segments), keyring.sealer.epoch(), Arc::clone(&budget), receiver)?;
+        let thread = writer::start(Arc::clone(&segments), keyring.sealer().epoch(), Arc::clone(&budget), receiver)?;
         let active = Active {
             segment,
             offset: offset.max(segment::HEADER_OCTETS),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyKind;
 use crate::clock::Timestamp;
 use crate::model::message::Summary;
 use crate::model::name::{AccountId, MessageId};
@@ -37,10 +38,8 @@ pub struct Counts {
 pub struct Status {
     /// The format of what is on disk.
     pub format: u32,
-    /// The epoch of the data key that seals what is written now.
-    pub key_epoch: u32,
-    /// The fingerprint of the master key: eight hexadecimal digits that tell keys apart and nothing else.
-    pub key_fingerprint: String,
+    /// The keys.
+    pub key: KeyState,
     /// The highest durable sequence.
     pub watermark: u64,
     /// Commits since the store was made.
@@ -53,6 +52,30 @@ pub struct Status {
     pub segments: u64,
     /// Damage that was found when the store was opened and is not yet repaired, in words.
     pub damage: Vec<String>,
+}
+
+/// The keys of a store, as far as everybody may know them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyState {
+    /// Where the master key comes from.
+    pub kind: KeyKind,
+    /// Of the master key: eight hexadecimal digits that tell keys apart and nothing else.
+    pub fingerprint: String,
+    /// Of the recovery key; none: there is none.
+    pub recovery: Option<String>,
+    /// The epoch of the data key that seals what is written now.
+    pub epoch: u32,
+    /// Some of the store may still be sealed with an earlier data key: a rotation was begun and has not ended.
+    pub is_half_rotated: bool,
+}
+
+/// How far something has come that takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Done so far.
+    pub done: u64,
+    /// In all, as far as known.
+    pub total: u64,
 }
 
 /// A piece of a listing of messages.

@@ -19,6 +19,7 @@ mod intake;
 mod lab;
 mod model;
 mod opening;
+mod rotation;
 mod spool;
 
 /// A store in a folder of its own.

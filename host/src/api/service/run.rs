@@ -26,8 +26,26 @@ pub async fn run(service: Service, stop: CancellationToken) -> Result<(), Fault>
         stop.cancel();
         ended
     };
-    let (ended, ()) = tokio::join!(scheduled, server.serve(stop.clone()));
+    let (ended, (), ()) = tokio::join!(scheduled, server.serve(stop.clone()), go_on_rotating(&service, &stop));
     let closed = service.close().await;
     tracing::info!("ended");
     ended.and(closed)
+}
+
+/// End a rotation of the keys that was broken off, beside everything else.
+async fn go_on_rotating(service: &Service, stop: &CancellationToken) {
+    let rotating = async {
+        if service.store().key_state().await?.is_half_rotated {
+            tracing::info!("going on with a rotation of the keys that was broken off");
+            service.store().rotate(|_| {}).await?;
+            tracing::info!("the rotation of the keys has ended");
+        }
+        Ok::<_, crate::store::Error>(())
+    };
+    if let Some(Err(error)) = stop.run_until_cancelled(Box::pin(rotating)).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot end the rotation of the keys: `postrider key rotate` goes on with it"
+        );
+    }
 }

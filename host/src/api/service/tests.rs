@@ -19,7 +19,7 @@ impl Home {
         let paths = Paths::in_directory(&directory.path().join("home")).unwrap();
         paths.create().unwrap();
         let Claim::Owned(ownership) = paths.claim("test").unwrap() else { panic!("nobody else has it") };
-        let service = Service::open(&paths, ownership).await.unwrap();
+        let service = Service::open(&paths, ownership, KeySource::File(paths.master_key.clone())).await.unwrap();
         Self { directory, service }
     }
 

@@ -28,12 +28,13 @@ impl Check<'_> {
 
     /// Read a message's body; the octets on disk that its record refers to.
     pub(super) fn check_body(&mut self, place: Place, segments: &mut HashSet<u64>) -> Result<u64, Error> {
+        let sealer = self.open.keyring.sealer();
         // It may have been removed since the records were walked.
         let Some(record) = self.message_at(place)? else { return Ok(0) };
         let Some(body) = record.body() else { return Ok(0) };
         let referenced = body.extents.iter().map(|extent| extent.length).sum();
         segments.extend(body.extents.iter().map(|extent| extent.segment));
-        let mut chunks = self.open.chunks(place, record.message, body.clone());
+        let mut chunks = self.open.chunks(place, record.message, body.clone(), sealer);
         loop {
             let next = chunks.next();
             match self.found(Some(place.account), Some(record.message), next)? {

@@ -5,7 +5,7 @@ use super::frame::FrameHeader;
 use crate::model::message::Part;
 use crate::store::error::Error;
 use crate::store::record::{BodyRecord, Extent};
-use crate::store::seal::KeyOctets;
+use crate::store::seal::{KeyOctets, Writing};
 use crate::store::xchacha::{PREFIX_OCTETS, Stream};
 
 /// Octets of plain text in a chunk, but for the last one of a body.
@@ -25,11 +25,14 @@ pub(in crate::store) struct ChunkWriter {
     hasher: blake3::Hasher,
     extents: Vec<Extent>,
     generation: u64,
+    writing: Writing,
 }
 
 /// A body that is in the spool, and not yet in a record.
 pub(in crate::store) struct Appended {
     pub(in crate::store) record: BodyRecord,
+    /// Keeps its epoch.
+    pub(in crate::store) _writing: Writing,
     /// The spool's generation in which it was begun.
     pub(in crate::store) generation: u64,
 }
@@ -39,7 +42,7 @@ impl ChunkWriter {
         let (mut body, mut prefix) = ([0; 16], [0; PREFIX_OCTETS]);
         getrandom::fill(&mut body).map_err(Error::Random)?;
         getrandom::fill(&mut prefix).map_err(Error::Random)?;
-        let sealer = &spool.keyring().sealer;
+        let sealer = spool.keyring().sealer();
         let epoch = sealer.epoch();
         let stream = sealer.body_key(epoch).and_then(|key| Stream::new(key, &prefix).ok());
         let stream = stream.ok_or(Error::Bug { operation: "seal a body", finding: "there is no data key" })?;
@@ -55,6 +58,7 @@ impl ChunkWriter {
             hasher: sealer.index().body_hasher(),
             extents: Vec::new(),
             generation: spool.generation(),
+            writing: sealer.writing(),
         })
     }
 
@@ -82,7 +86,7 @@ impl ChunkWriter {
         self.seal(spool, true).await?;
         let record =
             BodyRecord { body: self.body, part: self.part, size: self.size, hash: self.hasher.finalize().into(), extents: self.extents };
-        Ok(Appended { record, generation: self.generation })
+        Ok(Appended { record, generation: self.generation, _writing: self.writing })
     }
 
     async fn seal(&mut self, spool: &Spool, is_last: bool) -> Result<(), Error> {

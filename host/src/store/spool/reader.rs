@@ -8,14 +8,14 @@ use super::frame::{FrameHeader, HEADER_OCTETS};
 use super::segment::Segments;
 use crate::model::message::Part;
 use crate::store::error::Error;
-use crate::store::keyring::Keyring;
 use crate::store::record::BodyRecord;
+use crate::store::seal::{NO_SUCH_EPOCH, Sealer};
 use crate::store::xchacha::TAG_OCTETS;
 
 /// Reads one body from its extents. Blocks.
 pub(in crate::store) struct ChunkReader {
     segments: Arc<Segments>,
-    keyring: Arc<Keyring>,
+    sealer: Arc<Sealer>,
     body: BodyRecord,
     /// For errors: account and message.
     owner: String,
@@ -29,9 +29,9 @@ pub(in crate::store) struct ChunkReader {
 }
 
 impl ChunkReader {
-    pub(in crate::store) fn new(segments: Arc<Segments>, keyring: Arc<Keyring>, body: BodyRecord, owner: String) -> Self {
-        let hasher = keyring.sealer.index().body_hasher();
-        Self { segments, keyring, body, owner, extent: 0, within: 0, chunk: 0, size: 0, hasher, is_done: false }
+    pub(in crate::store) fn new(segments: Arc<Segments>, sealer: Arc<Sealer>, body: BodyRecord, owner: String) -> Self {
+        let hasher = sealer.index().body_hasher();
+        Self { segments, sealer, body, owner, extent: 0, within: 0, chunk: 0, size: 0, hasher, is_done: false }
     }
 
     /// The next chunk; none: that was all, and its size and hash are what had been stored.
@@ -44,8 +44,7 @@ impl ChunkReader {
         if header.body != self.body.body || header.chunk != self.chunk || header.is_headers_only != (self.body.part == Part::Headers) {
             return Err(damaged("the frame belongs to another body, or to another part of this one"));
         }
-        let key = self.keyring.sealer.body_key(header.epoch);
-        let key = key.ok_or_else(|| damaged("the frame was sealed with a data key that is not in the keyring"))?;
+        let key = self.sealer.body_key(header.epoch).ok_or_else(|| damaged(NO_SUCH_EPOCH))?;
         let octets = open_chunk(key, &header, &sealed).map_err(damaged)?;
         self.hasher.update(&octets);
         self.size += octets.len() as u64;

@@ -15,7 +15,7 @@ async fn a_closed_store_answers_so_and_opens_again() {
     assert!(matches!(intake.checkpoint(scope("INBOX", "1"), Vec::new()).await, Err(Error::Closed)));
     assert_eq!(home.store.accounts().await.unwrap(), [account(1, "help")]);
     let status = home.store.status().await.unwrap();
-    assert_eq!((status.format, status.key_epoch, status.damage.len()), (1, 1, 0));
+    assert_eq!((status.format, status.key.epoch, status.damage.len()), (1, 1, 0));
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_wrong_or_missing_key_has_its_own_words() {
     assert!(matches!(open(folder.path()).await, Err(Error::Key(KeyError::Exposed { .. }))));
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let wrong = Fault::from(open(folder.path()).await.err().unwrap());
-    assert_eq!(wrong.kind, Kind::KeyUnavailable);
+    assert_eq!(wrong.kind, Kind::KeyWrong);
     assert!(wrong.remedy.unwrap().contains("fingerprint"));
     fs::rename(&kept, &key).unwrap();
     open(folder.path()).await.unwrap();
