@@ -1,7 +1,7 @@
 //! The keyring of the operating system (Secret Service), by libsecret's `secret-tool`: a program that every desktop's package has,
 //! instead of a D-Bus client in this process. The key goes over stdin and stdout, never in an argument.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ fn run(arguments: &[&str], input: &str) -> Result<Zeroizing<String>, Error> {
     };
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends early says why by its exit code.
-        let _ = stdin.write_all(input.as_bytes());
+        let _ = io::copy(&mut input.as_bytes(), &mut stdin);
     }
     let is_good = wait(&mut child)?;
     let mut answer = Zeroizing::new(String::new());
