@@ -205,6 +205,7 @@ mod tests {
             "postrider run --json",
             "postrider status",
             "postrider store check",
+            "postrider store repair --yes",
             "postrider key show --fingerprint",
             "postrider key rotate",
             "postrider key rekey --to passphrase --stdin",

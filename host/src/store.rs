@@ -10,6 +10,7 @@
 //! | `spool` | bodies in segments |
 //! | `failpoint` | every step that changes what is on disk, for tests to break |
 //! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
+//! | `repair` | what is damaged put aside, the rest made good again |
 //! | `rotate` | a new data key, and everything rewritten to it |
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
 pub use keys::{KeyKind, KeySource, NewKey};
 pub use read::BodyReader;
+pub use repair::RepairReport;
 pub use rotate::Rotated;
 pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, KeyState, Progress, Status, SummaryPage};
 
@@ -48,6 +50,7 @@ mod pending;
 mod read;
 mod record;
 mod records;
+mod repair;
 mod rotate;
 mod seal;
 mod shared;

@@ -17,6 +17,7 @@ mod keys;
 mod kill;
 mod mistakes;
 mod receive;
+mod repair;
 mod sandbox;
 mod scene;
 mod sign_in;

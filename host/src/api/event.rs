@@ -30,6 +30,13 @@ pub enum Event {
         /// Messages in all.
         total: u64,
     },
+    /// How far a repair of the store has come.
+    Repairing {
+        /// Messages read.
+        done: u64,
+        /// Messages in all.
+        total: u64,
+    },
     /// How far a rotation of the keys has come.
     Rotating {
         /// Messages that are sealed with the new key.

@@ -119,6 +119,11 @@ pub enum Request {
     Status,
     /// Read and verify everything stored: `Reply::Checked`.
     StoreCheck,
+    /// Repair what a check finds: progress as events, `Reply::Repaired`.
+    StoreRepair {
+        /// Do it; otherwise only say what would be done.
+        apply: bool,
+    },
     /// The store's keys: `Reply::Key`.
     KeyShow,
     /// Seal everything with a new data key: progress as events, `Reply::Rotated`.
@@ -160,6 +165,7 @@ impl Request {
             | Self::SinkList
             | Self::Status
             | Self::StoreCheck
+            | Self::StoreRepair { .. }
             | Self::KeyShow
             | Self::KeyRotate
             | Self::KeyRekey { .. }

@@ -119,6 +119,7 @@ impl Service {
             Request::SinkList => self.sink_list().await,
             Request::Status => self.status().await,
             Request::StoreCheck => self.store_check(events).await,
+            Request::StoreRepair { apply } => self.store_repair(apply, events).await,
             Request::KeyShow => self.key_show().await,
             Request::KeyRotate => self.key_rotate(events).await,
             Request::KeyRekey { to, secret } => self.key_rekey(to, secret).await,

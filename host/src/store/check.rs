@@ -15,12 +15,15 @@ use crate::model::name::{AccountId, MessageId};
 mod bodies;
 mod walk;
 
+/// Walks of the records that are tried beside commits. The last one has them wait.
+const QUIET_WALKS: usize = 2;
+
 /// Messages between two reports of progress.
 const REPORT_EVERY: u64 = 100;
 
 impl Store {
-    /// Walk every record and body and name what is tampered with, torn, missing or surplus. Commits wait while records are walked;
-    /// bodies are read beside them.
+    /// Walk every record and body and name what is tampered with, torn, missing or surplus. Commits wait for the walk of the records
+    /// only if they come so often that two walks beside them saw no quiet; bodies are always read beside them.
     ///
     /// # Errors
     /// The disk. What is wrong with the store's content is in the report.
@@ -36,16 +39,18 @@ struct Check<'a> {
     report: CheckReport,
 }
 
+/// What the records led to.
+struct Walked {
+    messages: Vec<Place>,
+    /// Numbers and octets.
+    segments: Vec<(u64, u64)>,
+}
+
 fn check(open: &Arc<Open>, mut progress: impl FnMut(CheckProgress)) -> Result<CheckReport, Error> {
-    let mut check = Check { open, report: CheckReport::default() };
-    let (messages, segments) = open.committer.at_standstill(|| -> Result<_, Error> {
-        for words in shared::known_damage(&open.records)? {
-            check.find(None, None, "the records", &words);
-        }
-        let messages = check.walk_records()?;
-        // Listed while nothing is appended to a record: what comes later is no matter of this check.
-        Ok((messages, open.spool.segments().list()?))
-    })?;
+    let (mut check, Walked { messages, segments }) = match walk_in_quiet(open)? {
+        Some(walked) => walked,
+        None => open.committer.at_standstill(|| walk(open))?,
+    };
     let total = messages.len() as u64;
     let mut referenced = 0;
     let mut referenced_segments = HashSet::new();
@@ -60,6 +65,30 @@ fn check(open: &Arc<Open>, mut progress: impl FnMut(CheckProgress)) -> Result<Ch
     let octets: u64 = segments.iter().map(|(_, octets)| octets.saturating_sub(super::spool::segment::HEADER_OCTETS)).sum();
     check.report.unreferenced_octets = octets.saturating_sub(referenced);
     Ok(check.report)
+}
+
+/// Walk while commits go on, and believe it only if there was none.
+fn walk_in_quiet(open: &Arc<Open>) -> Result<Option<(Check<'_>, Walked)>, Error> {
+    let commits = || open.committer.at_standstill(|| open.records.head()).map(|head| head.commit).ok();
+    for _ in 0..QUIET_WALKS {
+        let before = commits();
+        let walked = walk(open)?;
+        if before.is_some() && before == commits() {
+            return Ok(Some(walked));
+        }
+    }
+    Ok(None)
+}
+
+fn walk(open: &Arc<Open>) -> Result<(Check<'_>, Walked), Error> {
+    let mut check = Check { open, report: CheckReport::default() };
+    for words in shared::known_damage(&open.records)? {
+        check.find(None, None, "the records", &words);
+    }
+    let messages = check.walk_records()?;
+    // Listed while nothing is appended to a record: what comes later is no matter of this check.
+    let segments = open.spool.segments().list()?;
+    Ok((check, Walked { messages, segments }))
 }
 
 impl Check<'_> {

@@ -109,6 +109,9 @@ pub enum Error {
     /// Something that is done one at a time.
     #[error("cannot begin {0}: one is under way already")]
     UnderWay(&'static str),
+    /// Changes were worked out and are given up, as was asked for. Never leaves the store.
+    #[error("cannot change anything: this is a dry run")]
+    DryRun,
     /// One failure that several waiting callers share.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
@@ -233,7 +236,7 @@ impl Error {
             Self::NoOctets(_) => Kind::Gone,
             Self::SessionFailed { source, .. } => source.as_ref().map_or(Kind::Cancelled, |source| source.kind()),
             Self::Shared(source) => source.kind(),
-            Self::Closed => Kind::Cancelled,
+            Self::Closed | Self::DryRun => Kind::Cancelled,
             Self::Bug { .. } => Kind::Bug,
         }
     }
@@ -243,7 +246,7 @@ impl Error {
             Self::Io { path, source, .. } => io_remedy(source, path),
             Self::Records { source: RecordsError::Io(source), path, .. } => io_remedy(source, path),
             Self::Records { source: RecordsError::Corrupt(_), .. } | Self::Damaged { .. } => {
-                Some("run `postrider store check` to see all damage; restore what it names from a backup".to_owned())
+                Some("run `postrider store check` to see all damage, and `postrider store repair` to mend it".to_owned())
             }
             Self::InUse(_) => Some("stop the other process, or give the command to the running daemon".to_owned()),
             Self::Newer { .. } => Some("use the program that wrote it, or a newer one; the store was not touched".to_owned()),

@@ -90,6 +90,12 @@ impl Records {
         value.map(|value| self.open_value(key, &value)).transpose()
     }
 
+    /// The value under `key` as it lies.
+    pub(super) fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.tree.get(key).map_err(|error| self.error("read", error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
     /// The record under `key`, decoded.
     pub(super) fn read<R: Record>(&self, key: &[u8]) -> Result<Option<R>, Error> {
         self.get(key)?.map(|octets| decode(key, &octets)).transpose()

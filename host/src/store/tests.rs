@@ -19,6 +19,7 @@ mod intake;
 mod lab;
 mod model;
 mod opening;
+mod repair;
 mod rotation;
 mod spool;
 

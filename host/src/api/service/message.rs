@@ -63,6 +63,17 @@ impl Service {
         Ok(Reply::Checked(report))
     }
 
+    pub(super) async fn store_repair(&self, apply: bool, events: Events) -> Result<Reply, Fault> {
+        if apply && self.is_daemon() {
+            // Its sessions know how far they had come, and would go on from there.
+            return Err(Fault::new(Kind::InUse, "repair the store")
+                .because_words("the daemon is receiving into it")
+                .with_remedy("stop `postrider run`, repair, and start it again"));
+        }
+        let progress = move |at: crate::store::Progress| events.progress(Event::Repairing { done: at.done, total: at.total });
+        Ok(Reply::Repaired(self.store().repair(apply, progress).await?))
+    }
+
     async fn account_names(&self) -> Result<HashMap<AccountId, AccountName>, Fault> {
         Ok(self.store().accounts().await?.into_iter().map(|account| (account.id, account.name)).collect())
     }

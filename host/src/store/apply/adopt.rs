@@ -7,7 +7,8 @@
 //!    copies in the old generation pair with N copies in the new one, and the N+1st is stored.
 //! 3. Its octets are those of a message that left the same folder *in the same checkpoint* and stands nowhere in it now: it was
 //!    renumbered.
-//! 4. It comes back under the identity that the message was first stored under, with the same octets.
+//! 4. It comes back under the identity that the message was first stored under, with the same octets, or a repair has put the
+//!    damaged octets aside.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,6 +18,7 @@ use crate::model::name::MessageId;
 use crate::store::error::Error;
 use crate::store::layout::{self, Hash, Place};
 use crate::store::record::{BodyRecord, MessageRecord, Octets};
+use crate::store::repair::DAMAGED_OCTETS;
 
 /// Index entries read at once.
 const STRIDE: usize = 64;
@@ -137,7 +139,7 @@ impl Apply<'_, '_> {
         for content in 0..CONTENTS {
             let Some(place) = self.tx.get(&layout::message_id(self.message_id(scope, id, content)))? else { return Ok(None) };
             let Some(place) = Place::from_octets(&place) else { continue };
-            if let Some(held) = self.message_at(place)?.filter(|held| has_same_octets(Some(body), held)) {
+            if let Some(held) = self.message_at(place)?.filter(|held| has_same_octets(Some(body), held) || was_damaged(held)) {
                 return Ok(Some((place, held)));
             }
         }
@@ -164,6 +166,11 @@ impl Apply<'_, '_> {
         }
         Ok(None)
     }
+}
+
+/// Whether a repair has put the octets of `held` aside and forgotten its identities.
+fn was_damaged(held: &MessageRecord) -> bool {
+    held.locations.is_empty() && matches!(&held.octets, Octets::SetAside { reason } if reason.starts_with(DAMAGED_OCTETS))
 }
 
 /// Whether `held` stands more often in some other generation of the folder than in this one.
