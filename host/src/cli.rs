@@ -1,9 +1,11 @@
 //! The command line: one file a command. Data goes to stdout, words for people to stderr. Nothing imports it.
 
 mod account;
+mod backup;
 mod connector;
 mod context;
 mod exit_codes;
+mod export;
 mod generate;
 mod key;
 mod message;
@@ -91,6 +93,12 @@ enum Command {
     /// The sealed store
     #[command(subcommand)]
     Store(store::Command),
+    /// Write all of the store, sealed as it is, to a file or stdout; also while the daemon runs
+    Backup(backup::BackupArguments),
+    /// Make the home out of a backup; refuses one that is there
+    Restore(backup::RestoreArguments),
+    /// Write all mail, readable, as an mbox or a Maildir
+    Export(export::Arguments),
     /// The keys of the sealed store
     #[command(subcommand)]
     Key(key::Command),
@@ -151,6 +159,9 @@ impl Command {
             Self::Run => run::run(context).await.map(|()| 0),
             Self::Status => status::run(context).await.map(|()| 0),
             Self::Store(command) => command.run(context).await.map(|()| 0),
+            Self::Backup(arguments) => backup::backup(context, arguments).await.map(|()| 0),
+            Self::Restore(arguments) => backup::restore(context, arguments).await.map(|()| 0),
+            Self::Export(arguments) => export::run(context, arguments).await.map(|()| 0),
             Self::Key(command) => command.run(context).await.map(|()| 0),
             Self::ExitCodes => exit_codes::run(context).map(|()| 0),
             Self::Generate(command) => command.run(context).map(|()| 0),
@@ -206,6 +217,10 @@ mod tests {
             "postrider status",
             "postrider store check",
             "postrider store repair --yes",
+            "postrider backup -",
+            "postrider restore file --home new --key-file key",
+            "postrider export --mbox file --account help",
+            "postrider export --maildir dir",
             "postrider key show --fingerprint",
             "postrider key rotate",
             "postrider key rekey --to passphrase --stdin",

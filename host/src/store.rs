@@ -11,6 +11,7 @@
 //! | `failpoint` | every step that changes what is on disk, for tests to break |
 //! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
 //! | `repair` | what is damaged put aside, the rest made good again |
+//! | `backup` | the store at one commit as a verified stream, and back |
 //! | `rotate` | a new data key, and everything rewritten to it |
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use backup::{BackedUp, backup_key_kind, restore};
 pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
 pub use keys::{KeyKind, KeySource, NewKey};
@@ -31,6 +33,7 @@ use shared::{FORMAT, Open, Shared};
 
 mod accounts;
 mod apply;
+mod backup;
 mod check;
 mod committer;
 mod documents;

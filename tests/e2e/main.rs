@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod backup;
 mod cli;
 mod daemon;
 mod harness_itself;

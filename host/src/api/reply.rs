@@ -21,7 +21,7 @@ use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
 use crate::net::{Stage, StageReport};
 use crate::secret::Secret;
-use crate::store::{CheckReport, KeyState, RepairReport, Rotated, Status};
+use crate::store::{BackedUp, CheckReport, KeyState, RepairReport, Rotated, Status};
 
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub enum Reply {
     Checked(CheckReport),
     /// What a repair did, or would do.
     Repaired(RepairReport),
+    /// What a backup holds.
+    BackedUp(BackedUp),
     /// The store's keys.
     Key(KeyState),
     /// What a rotation did.

@@ -124,6 +124,13 @@ pub enum Request {
         /// Do it; otherwise only say what would be done.
         apply: bool,
     },
+    /// The store as it is at one commit: octets as events, then `Reply::BackedUp`.
+    Backup,
+    /// Stored messages in the order in which they came, each with its octets behind it as events, then `Reply::Done`.
+    Export {
+        /// Only of this account.
+        account: Option<AccountName>,
+    },
     /// The store's keys: `Reply::Key`.
     KeyShow,
     /// Seal everything with a new data key: progress as events, `Reply::Rotated`.
@@ -166,6 +173,8 @@ impl Request {
             | Self::Status
             | Self::StoreCheck
             | Self::StoreRepair { .. }
+            | Self::Backup
+            | Self::Export { .. }
             | Self::KeyShow
             | Self::KeyRotate
             | Self::KeyRekey { .. }

@@ -1,6 +1,7 @@
 //! Carries requests out against an opened home; one file a group of requests.
 
 mod account;
+mod backup;
 mod connector;
 mod key;
 mod message;
@@ -120,6 +121,8 @@ impl Service {
             Request::Status => self.status().await,
             Request::StoreCheck => self.store_check(events).await,
             Request::StoreRepair { apply } => self.store_repair(apply, events).await,
+            Request::Backup => self.backup(events).await,
+            Request::Export { account } => self.export(account, events).await,
             Request::KeyShow => self.key_show().await,
             Request::KeyRotate => self.key_rotate(events).await,
             Request::KeyRekey { to, secret } => self.key_rekey(to, secret).await,

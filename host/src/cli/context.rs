@@ -35,7 +35,7 @@ pub(super) struct Context {
     /// The command without its arguments.
     words: String,
     /// Open the store with its recovery key.
-    with_recovery: bool,
+    pub(super) with_recovery: bool,
 }
 
 /// Who carries requests out.

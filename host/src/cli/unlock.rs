@@ -34,8 +34,18 @@ const SECRET_OCTETS: u64 = 64 << 10;
 /// # Errors
 /// [`Kind::KeyUnavailable`] where the key is not to be had.
 pub(super) async fn key_source(paths: &Paths, with_recovery: bool) -> Result<KeySource, Fault> {
-    let paths = paths.clone();
-    let found = tokio::task::spawn_blocking(move || without_asking(&paths, with_recovery)).await;
+    let store = paths.store.clone();
+    let kind = tokio::task::spawn_blocking(move || KeyKind::of_store(&store)).await;
+    let kind = kind.map_err(|error| Fault::new(Kind::Bug, "read the keyring").because(&error))??;
+    key_source_for(kind, paths.master_key.clone(), with_recovery).await
+}
+
+/// The same for a store that wants a key of `kind`, and whose key file would be `key_file`.
+///
+/// # Errors
+/// As of [`key_source`].
+pub(super) async fn key_source_for(kind: Option<KeyKind>, key_file: PathBuf, with_recovery: bool) -> Result<KeySource, Fault> {
+    let found = tokio::task::spawn_blocking(move || without_asking(kind, key_file, with_recovery)).await;
     match found.map_err(|error| Fault::new(Kind::Bug, "read the master key").because(&error))?? {
         Found::Source(source) => Ok(source),
         Found::AskPassphrase => Ok(KeySource::Passphrase(ask("passphrase", PASSPHRASE_FILE).await?)),
@@ -49,17 +59,16 @@ enum Found {
     AskRecovery,
 }
 
-fn without_asking(paths: &Paths, with_recovery: bool) -> Result<Found, Fault> {
+fn without_asking(kind: Option<KeyKind>, key_file: PathBuf, with_recovery: bool) -> Result<Found, Fault> {
     if with_recovery {
         return Ok(named(RECOVERY_KEY_FILE)?.map_or(Found::AskRecovery, |key| Found::Source(KeySource::Recovery(key))));
     }
-    let kind = KeyKind::of_store(&paths.store)?;
     if kind != Some(KeyKind::Passphrase)
         && let Some(given) = given()?
     {
         return Ok(Found::Source(given));
     }
-    let file = || Found::Source(KeySource::File(paths.master_key.clone()));
+    let file = || Found::Source(KeySource::File(key_file));
     Ok(match kind {
         None => passphrase()?.map_or_else(file, |words| Found::Source(KeySource::Passphrase(words))),
         Some(KeyKind::Passphrase) => passphrase()?.map_or(Found::AskPassphrase, |words| Found::Source(KeySource::Passphrase(words))),

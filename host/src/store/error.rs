@@ -52,6 +52,9 @@ pub enum Error {
         /// What stands there instead.
         finding: &'static str,
     },
+    /// A restored store would take the place of something.
+    #[error("cannot restore to {}: there is something in it already", .0.display())]
+    NotEmpty(PathBuf),
     /// The master key is missing, unreadable, or another store's.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -229,7 +232,7 @@ impl Error {
             Self::InUse(_) => Kind::InUse,
             Self::Newer { .. } | Self::NotAStore { .. } => Kind::RefusedByHost,
             Self::Key(error) => error.kind(),
-            Self::NameTaken(_) | Self::Conflict { .. } | Self::UnderWay(_) => Kind::Conflict,
+            Self::NameTaken(_) | Self::Conflict { .. } | Self::UnderWay(_) | Self::NotEmpty(_) => Kind::Conflict,
             Self::NoAccount(_) => Kind::NotFound,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unfit { .. } => Kind::Malformed,
@@ -245,11 +248,13 @@ impl Error {
         match self {
             Self::Io { path, source, .. } => io_remedy(source, path),
             Self::Records { source: RecordsError::Io(source), path, .. } => io_remedy(source, path),
+            Self::Damaged { operation: "restore the backup", .. } => Some("use another backup; nothing was put into place".to_owned()),
             Self::Records { source: RecordsError::Corrupt(_), .. } | Self::Damaged { .. } => {
                 Some("run `postrider store check` to see all damage, and `postrider store repair` to mend it".to_owned())
             }
             Self::InUse(_) => Some("stop the other process, or give the command to the running daemon".to_owned()),
             Self::Newer { .. } => Some("use the program that wrote it, or a newer one; the store was not touched".to_owned()),
+            Self::NotEmpty(_) => Some("name a new home with `--home`".to_owned()),
             Self::NotAStore { .. } => Some("name another folder with `--home`, or empty this one".to_owned()),
             Self::Key(error) => Some(error.remedy()),
             Self::NameTaken(_) => Some("choose another name, or edit the account that has it".to_owned()),

@@ -216,6 +216,11 @@ pub(super) fn kind_of(path: &Path) -> Result<Option<KeyKind>, Error> {
     Ok(File::read(path)?.map(|file| file.master.kind))
 }
 
+/// The same out of the file's octets.
+pub(super) fn kind_in(octets: &[u8]) -> Option<KeyKind> {
+    File::parse(octets).ok().map(|file| file.master.kind)
+}
+
 fn master_slot(store: &[u8; 16], key: &KeyOctets, master: &MasterKey) -> Result<Slot, Error> {
     let (nonce, wrapped) = seal(&master.wrapping_key(), &master_aad(store), key.as_slice())?.parts();
     Ok(Slot { kind: master.kind(), fingerprint: master.fingerprint(), argon2id: master.argon2id().cloned(), nonce, wrapped })

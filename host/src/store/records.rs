@@ -158,6 +158,15 @@ impl Records {
         at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
     }
 
+    /// Apply raw values, as a backup holds them: sealed already.
+    pub(super) fn apply_raw(&self, records: &[(&[u8], &[u8])]) -> Result<(), Error> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in records {
+            batch.insert(*key, *value);
+        }
+        at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
+    }
+
     /// Make durable what was applied.
     pub(super) fn sync(&self) -> Result<(), Error> {
         at(Failpoint::TreeFlush, || self.tree.flush()).map_err(|error| self.error("flush", error))?;

@@ -13,6 +13,7 @@ use crate::model::name::{AccountId, MessageId};
 
 mod accounts;
 mod adoption;
+mod backup;
 mod crash;
 mod damage;
 mod intake;

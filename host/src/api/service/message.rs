@@ -74,7 +74,7 @@ impl Service {
         Ok(Reply::Repaired(self.store().repair(apply, progress).await?))
     }
 
-    async fn account_names(&self) -> Result<HashMap<AccountId, AccountName>, Fault> {
+    pub(super) async fn account_names(&self) -> Result<HashMap<AccountId, AccountName>, Fault> {
         Ok(self.store().accounts().await?.into_iter().map(|account| (account.id, account.name)).collect())
     }
 }

@@ -48,6 +48,21 @@ impl Segments {
         Self { folder, store, open: Mutex::new(BTreeMap::new()) }
     }
 
+    /// The segments of a spool that is being restored.
+    pub(in crate::store) fn in_folder(folder: &Path, store: [u8; 16]) -> Result<Self, Error> {
+        files::make_folder(folder)?;
+        Ok(Self::new(folder.to_owned(), store))
+    }
+
+    /// Make the file of a segment whose header is among its octets to come.
+    pub(in crate::store) fn make_empty(&self, segment: u64) -> Result<Arc<File>, Error> {
+        let path = self.path_of(segment);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let file = at(Failpoint::SegmentMake, || options.open(&path)).map_err(Error::io("make the segment", &path))?;
+        Ok(Arc::new(file))
+    }
+
     pub(in crate::store) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -78,7 +93,7 @@ impl Segments {
     }
 
     /// Make durable what an earlier process may have left in the page cache.
-    pub(super) fn resync(&self) -> Result<(), Error> {
+    pub(in crate::store) fn resync(&self) -> Result<(), Error> {
         for (number, _) in self.list()? {
             let path = self.path_of(number);
             at(Failpoint::SegmentResync, || File::open(&path)?.sync_all()).map_err(Error::io("sync the segment", &path))?;
