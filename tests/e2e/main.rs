@@ -12,6 +12,7 @@ mod account;
 mod backup;
 mod cli;
 mod daemon;
+mod faults;
 mod harness_itself;
 mod hostile;
 mod keys;

@@ -16,6 +16,7 @@ mod adoption;
 mod backup;
 mod crash;
 mod damage;
+mod fixture;
 mod intake;
 mod lab;
 mod model;
