@@ -135,7 +135,21 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Descriptors that the run-time and the store's own files take, before any account has one.
+const DESCRIPTORS: usize = 48;
+
+/// Refuse in words what would be a panic of the run-time: too few descriptors for its own.
+fn look_for_descriptors() -> Result<(), Fault> {
+    let opened: std::io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| std::fs::File::open("/dev/null")).collect();
+    opened.map(drop).map_err(|error| {
+        Fault::new(Kind::Storage, "open the files that every command needs")
+            .because(&error)
+            .with_remedy("raise the limit of open files: `ulimit -n 1024`, or `LimitNOFILE=` of the service")
+    })
+}
+
 fn start(cli: Cli, matches: &ArgMatches, report: &Report) -> Result<u8, Fault> {
+    look_for_descriptors()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

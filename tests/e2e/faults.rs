@@ -146,7 +146,7 @@ fn too_few_descriptors_are_named() {
     let postrider = Postrider::new();
     postrider.succeed(&["status"]);
     let mut refused = 0;
-    for limit in 4..64 {
+    for limit in (4..120).step_by(4) {
         let inner = postrider.command(&["store", "check"]);
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
@@ -158,10 +158,10 @@ fn too_few_descriptors_are_named() {
         refused += 1;
         let said = words(&output);
         // Below, not even the loader finds its libraries, or the run-time its own descriptors.
-        assert!(output.status.code().is_some_and(|code| code != 101), "{limit}: {:?} {said}", output.status);
+        assert!([Some(31), Some(127)].contains(&output.status.code()), "{limit}: {:?} {said}", output.status);
         assert!(said.contains("Too many open files") || said.contains("error while loading"), "{limit}: {said}");
     }
-    assert!((1..59).contains(&refused), "{refused} limits were too small");
+    assert!((1..28).contains(&refused), "{refused} limits were too small");
     postrider.succeed(&["store", "check"]);
 }
 
