@@ -5,6 +5,7 @@
 //! | `accounts`, `documents`, `read`, `check` | the façade, a subject each |
 //! | `intake`, `step`, `headers` | one session's mail until its checkpoint |
 //! | `apply`, `index` | a checkpoint as changes to records; adoption |
+//! | `compact` | what is garbage in the spool, freed |
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
 //! | `spool` | bodies in segments |
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use compact::CompactReport;
 pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
 pub use keys::KeySource;
@@ -29,6 +31,7 @@ mod accounts;
 mod apply;
 mod check;
 mod committer;
+mod compact;
 mod documents;
 mod error;
 mod failpoint;

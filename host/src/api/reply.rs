@@ -19,7 +19,7 @@ use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
 use crate::net::{Stage, StageReport};
-use crate::store::{CheckReport, Status};
+use crate::store::{CheckReport, CompactReport, Status};
 
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub enum Reply {
     Status(Box<StatusView>),
     /// What reading everything found.
     Checked(CheckReport),
+    /// What was freed of the store's files.
+    Compacted(CompactReport),
 }
 
 /// An account as people see it, without its secrets.

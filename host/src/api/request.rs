@@ -118,6 +118,8 @@ pub enum Request {
     Status,
     /// Read and verify everything stored: `Reply::Checked`.
     StoreCheck,
+    /// Free what no message needs of the store's files: `Reply::Compacted`.
+    StoreCompact,
 }
 
 impl Request {
@@ -144,7 +146,8 @@ impl Request {
             | Self::MessageExport { .. }
             | Self::SinkList
             | Self::Status
-            | Self::StoreCheck => false,
+            | Self::StoreCheck
+            | Self::StoreCompact => false,
         }
     }
 }

@@ -118,6 +118,7 @@ impl Service {
             Request::SinkList => self.sink_list().await,
             Request::Status => self.status().await,
             Request::StoreCheck => self.store_check(events).await,
+            Request::StoreCompact => Ok(Reply::Compacted(self.store().compact().await?)),
             other => Err(Fault::new(Kind::Bug, "look into the home").because_words(format!("{other:?} changes it"))),
         }
     }

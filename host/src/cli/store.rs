@@ -13,12 +13,15 @@ use crate::store::CheckReport;
 pub(super) enum Command {
     /// Read and verify every record and message; the exit code says whether all is well
     Check,
+    /// Free what removed messages still take on disk; the daemon does so by itself
+    Compact,
 }
 
 impl Command {
     pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
         match self {
             Self::Check => check(context).await,
+            Self::Compact => compact(context).await,
         }
     }
 }
@@ -45,6 +48,23 @@ async fn check(context: &Context) -> Result<(), Fault> {
     Err(Fault::new(Kind::Damaged, "verify the store")
         .because_words(format!("{found}, listed above"))
         .with_remedy("stop using this home, copy it, and restore the newest good copy of it"))
+}
+
+async fn compact(context: &Context) -> Result<(), Fault> {
+    let spinner = Spinner::start(context.output.json, "freeing what no message needs");
+    let reply = context.call(Request::StoreCompact, |_| Ok(())).await;
+    drop(spinner);
+    let report = match reply? {
+        Reply::Compacted(report) => report,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&report, || {
+        if report.segments == 0 {
+            return "there is nothing to free\n".to_owned();
+        }
+        let (freed, copied) = (octets(report.freed_octets), octets(report.copied_octets));
+        format!("{freed} freed: {} removed, {copied} copied\n", count(report.segments, "segment"))
+    })
 }
 
 fn describe(report: &CheckReport) -> String {

@@ -10,3 +10,4 @@ pub mod probe;
 pub mod receive;
 pub mod schedule;
 pub mod standing;
+mod upkeep;

@@ -22,6 +22,8 @@ pub struct BodyReader {
     /// None while a piece is being read, and after a failure.
     chunks: Option<ChunkReader>,
     size: u64,
+    /// Octets of the next piece that were not asked for.
+    skipped: usize,
 }
 
 impl BodyReader {
@@ -29,6 +31,14 @@ impl BodyReader {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Go to an octet of the body: the next piece begins there, and no earlier one is read. Each piece is still verified by its own
+    /// seal; the hash of the whole no longer is.
+    pub fn seek(&mut self, offset: u64) {
+        if let Some(chunks) = &mut self.chunks {
+            self.skipped = chunks.seek(offset);
+        }
     }
 
     /// The next piece, at most 64 KiB; none: that was all, and it was what had been stored. Given up while it waits, the body cannot
@@ -44,7 +54,8 @@ impl BodyReader {
         })
         .await?;
         self.chunks = Some(chunks);
-        Ok(piece.map(Bytes::from))
+        let skipped = std::mem::take(&mut self.skipped);
+        Ok(piece.map(|piece| Bytes::from(piece).split_off(skipped)))
     }
 }
 
@@ -247,12 +258,17 @@ impl Open {
     pub(super) fn body(&self, place: Place, record: &MessageRecord) -> Result<BodyReader, Error> {
         let body = record.body().ok_or(Error::NoOctets(record.message))?.clone();
         let size = body.size;
-        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body)), size })
+        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body)), size, skipped: 0 })
     }
 
     pub(super) fn chunks(&self, place: Place, message: MessageId, body: super::record::BodyRecord) -> ChunkReader {
         let owner = format!("account {}, message {message}", place.account);
-        ChunkReader::new(std::sync::Arc::clone(self.spool.segments()), std::sync::Arc::clone(&self.keyring), body, owner)
+        let records = std::sync::Arc::clone(&self.records);
+        let find = move |body: &[u8; 16]| {
+            let record: Option<MessageRecord> = records.read(&layout::message(place))?;
+            Ok(record.as_ref().and_then(MessageRecord::body).filter(|now| now.body == *body).map(|now| now.extents.clone()))
+        };
+        ChunkReader::new(std::sync::Arc::clone(self.spool.segments()), std::sync::Arc::clone(&self.keyring), body, owner, Box::new(find))
     }
 }
 

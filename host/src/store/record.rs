@@ -198,6 +198,14 @@ impl MessageRecord {
         }
     }
 
+    /// The body to change.
+    pub(super) const fn body_mut(&mut self) -> Option<&mut BodyRecord> {
+        match &mut self.octets {
+            Octets::Body(body) => Some(body),
+            Octets::SetAside { .. } => None,
+        }
+    }
+
     /// Whether all of the message is here.
     pub(super) fn is_whole(&self) -> bool {
         self.body().is_some_and(|body| body.part == Part::Whole)

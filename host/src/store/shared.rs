@@ -47,6 +47,8 @@ pub(super) struct Open {
     /// The highest sequence of each account, so that who follows all of them looks only where something is new.
     pub(super) newest: Mutex<HashMap<AccountId, u64>>,
     pub(super) key_fingerprint: String,
+    /// Held by who removes segments, and by who must find all of them.
+    pub(super) compaction: tokio::sync::Mutex<()>,
     _lock: Lock,
 }
 
@@ -108,7 +110,7 @@ impl Open {
             None => Keyring::make(&keyring_path, &master)?,
         };
         let keyring = Arc::new(keyring);
-        let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring))?);
+        let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring), is_new)?);
         records.resync()?;
         let spool = Arc::new(Spool::open(&spool::folder(dir), Arc::clone(&keyring))?);
         let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.sealer.index())?;
@@ -129,6 +131,7 @@ impl Open {
             accounts: RwLock::new(accounts),
             newest: Mutex::new(newest),
             key_fingerprint: master.fingerprint(),
+            compaction: tokio::sync::Mutex::default(),
             _lock: lock,
         })
     }

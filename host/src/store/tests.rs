@@ -13,6 +13,7 @@ use crate::model::name::{AccountId, MessageId};
 
 mod accounts;
 mod adoption;
+mod compaction;
 mod crash;
 mod damage;
 mod intake;

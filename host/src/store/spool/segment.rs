@@ -136,6 +136,18 @@ impl Segments {
         })
     }
 
+    /// Remove segments that no record points to. Readers that have one open read on.
+    pub(in crate::store) fn remove(&self, segments: impl Iterator<Item = u64>) -> Result<(), Error> {
+        let mut has_removed = false;
+        for segment in segments {
+            let path = self.path_of(segment);
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&segment);
+            at(Failpoint::SegmentRemove, || fs::remove_file(&path)).map_err(Error::io("remove the segment", &path))?;
+            has_removed = true;
+        }
+        if has_removed { files::sync_folder(&self.folder) } else { Ok(()) }
+    }
+
     fn opened(&self, segment: u64) -> Option<Arc<File>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&segment).map(Arc::clone)
     }

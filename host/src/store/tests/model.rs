@@ -14,6 +14,7 @@ enum Act {
     Checkpoint,
     Abandon,
     Reopen,
+    Compact,
 }
 
 /// Folder, generation, id.
@@ -41,7 +42,7 @@ impl Model {
                 Act::Deliver { at, octets, stable } => self.deliver(*at, *octets, *stable, &mut left),
                 Act::Removed { at } => self.remove(|place| place == at, &mut left),
                 Act::Retired { folder, generation } => self.remove(|place| (place.0, place.1) == (*folder, *generation), &mut left),
-                Act::Checkpoint | Act::Abandon | Act::Reopen => {}
+                Act::Checkpoint | Act::Abandon | Act::Reopen | Act::Compact => {}
             }
         }
     }
@@ -109,6 +110,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Checkpoint),
         1 => Just(Act::Abandon),
         1 => Just(Act::Reopen),
+        1 => Just(Act::Compact),
     ]
 }
 
@@ -133,6 +135,11 @@ async fn play(acts: Vec<Act>) {
                 intake.checkpoint(scope("0", "0"), vec![1]).await.unwrap();
                 model.commit(&staged);
                 staged.clear();
+                compare(&home, &model).await;
+                continue;
+            }
+            Act::Compact => {
+                home.store.compact().await.unwrap();
                 compare(&home, &model).await;
                 continue;
             }
