@@ -5,6 +5,7 @@
 //! | `accounts`, `documents`, `read`, `check` | the façade, a subject each |
 //! | `intake`, `step`, `headers` | one session's mail until its checkpoint |
 //! | `apply`, `index` | a checkpoint as changes to records; adoption |
+//! | `retain` | what need not be kept any longer |
 //! | `compact` | what is garbage in the spool, freed |
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
@@ -22,6 +23,7 @@ pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
 pub use keys::KeySource;
 pub use read::BodyReader;
+pub use retain::{Retained, Retention};
 pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, Status, SummaryPage};
 
 use crate::model::name::AccountId;
@@ -49,6 +51,7 @@ mod pending;
 mod read;
 mod record;
 mod records;
+mod retain;
 mod seal;
 mod shared;
 mod snapshots;

@@ -12,7 +12,7 @@ use crate::connector::inspection::Inspection;
 use crate::connector::registry::{Listed, Proposal};
 use crate::fault::Fault;
 use crate::flow::receive::PassReport;
-use crate::model::account::{Account, Role};
+use crate::model::account::{Account, Keep, Role};
 use crate::model::endpoint::{Fingerprint, Protocol, Security};
 use crate::model::mechanism::Mechanism;
 use crate::model::message::{Content, Location, Summary};
@@ -64,6 +64,9 @@ pub struct AccountView {
     pub created: Timestamp,
     /// How it receives.
     pub receive: Option<RoleView>,
+    /// How long its mail is kept, where somebody said so.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
 }
 
 /// One thing that an account can do.
@@ -108,7 +111,7 @@ impl AccountView {
     #[must_use]
     pub fn new(account: Account, has_secret: bool) -> Self {
         let receive = account.receive.map(|role| RoleView::new(role, has_secret));
-        Self { name: account.name, created: account.created, receive }
+        Self { name: account.name, created: account.created, receive, keep: account.keep }
     }
 }
 
@@ -340,6 +343,9 @@ pub struct AccountStatus {
     pub octets: u64,
     /// Of them, those that could not be had or read.
     pub set_aside: u64,
+    /// Besides them, those that were not kept any longer and are still recognised.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed: u64,
     /// What the daemon is doing for it: "connecting", "syncing", "watching", "retrying" or "needs-operator"; none: no daemon runs it.
     pub state: Option<String>,
     /// When a pass last ended, well or not.
@@ -350,6 +356,10 @@ pub struct AccountStatus {
     pub next_attempt: Option<Timestamp>,
     /// Why the last attempt failed; none: it did not.
     pub fault: Option<Fault>,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How one sink stands.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
+use super::retain::retain;
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -22,6 +23,7 @@ pub(super) async fn keep_up(host: &Host, stop: &CancellationToken) {
 }
 
 async fn round(host: &Host) {
+    retain(host).await;
     match host.store.compact_if_worth().await {
         Ok(Some(report)) => {
             tracing::info!(segments = report.segments, freed = report.freed_octets, copied = report.copied_octets, "store compacted");

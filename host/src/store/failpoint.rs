@@ -117,6 +117,11 @@ pub(super) mod armed {
             Self::WatermarkSync,
             Self::Acknowledge,
         ];
+
+        /// How often this process passed it.
+        pub(in crate::store) fn passed(self) -> u64 {
+            PASSED.get(self as usize).map_or(0, |passed| passed.load(Ordering::Relaxed))
+        }
     }
 
     /// Take a step that changes what is on disk.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Store;
 use super::error::Error;
 use super::layout::{self, Place, kind};
-use super::record::{CountsRecord, FolderRecord, MessageRecord};
+use super::record::{CountsRecord, FolderRecord, MessageRecord, Octets};
 use super::shared::{Open, on_thread};
 use super::spool::reader::ChunkReader;
 use super::status::{Counts, FolderState, SummaryPage};
@@ -67,21 +67,17 @@ impl Store {
     pub async fn messages(&self, account: Option<AccountId>, after: u64, max: usize) -> Result<Vec<Summary>, Error> {
         self.shared
             .read(move |open| {
-                let watermark = open.watermark();
-                let mut places = Vec::new();
-                for account in open.accounts_with_news(account, after) {
-                    let prefix = layout::of_account(kind::MESSAGE, account);
-                    let from = layout::message(Place { account, sequence: after.saturating_add(1) });
-                    for raw in open.records.scan(&prefix, &from).take(max) {
-                        let Some(sequence) = layout::sequence_in(&raw?.0) else { continue };
-                        if sequence > watermark {
-                            break;
-                        }
-                        places.push(Place { account, sequence });
+                let (mut found, mut after) = (Vec::new(), after);
+                // Those whose octets were given up are none: there may be any number of them in a row.
+                loop {
+                    let places = open.places_after(account, after, max)?;
+                    let Some(last) = places.last().map(|place| place.sequence) else { return Ok(found) };
+                    open.add_summaries(&mut found, &places, max)?;
+                    if found.len() >= max || places.len() < max {
+                        return Ok(found);
                     }
+                    after = last;
                 }
-                places.sort_unstable_by_key(|place| place.sequence);
-                open.summaries(places.into_iter().take(max))
             })
             .await
     }
@@ -93,17 +89,17 @@ impl Store {
     pub async fn messages_newest_first(&self, account: Option<AccountId>, before: Option<u64>, max: usize) -> Result<Vec<Summary>, Error> {
         self.shared
             .read(move |open| {
-                let before = before.unwrap_or(u64::MAX).min(open.watermark().saturating_add(1));
-                let mut places = Vec::new();
-                for account in open.accounts_with_news(account, 0) {
-                    let prefix = layout::of_account(kind::MESSAGE, account);
-                    let below = layout::message(Place { account, sequence: before });
-                    for raw in open.records.scan_back(&prefix, Some(&below)).take(max) {
-                        places.extend(layout::sequence_in(&raw?.0).map(|sequence| Place { account, sequence }));
+                let mut found = Vec::new();
+                let mut before = before.unwrap_or(u64::MAX).min(open.watermark().saturating_add(1));
+                loop {
+                    let places = open.places_before(account, before, max)?;
+                    let Some(last) = places.last().map(|place| place.sequence) else { return Ok(found) };
+                    open.add_summaries(&mut found, &places, max)?;
+                    if found.len() >= max || places.len() < max {
+                        return Ok(found);
                     }
+                    before = last;
                 }
-                places.sort_unstable_by_key(|place| std::cmp::Reverse(place.sequence));
-                open.summaries(places.into_iter().take(max))
             })
             .await
     }
@@ -113,7 +109,7 @@ impl Store {
     /// # Errors
     /// Damage, the disk.
     pub async fn message(&self, message: MessageId) -> Result<Option<Summary>, Error> {
-        self.shared.read(move |open| Ok(open.find(message)?.map(|(place, record)| record.summary(place)))).await
+        self.shared.read(move |open| Ok(open.find(message)?.and_then(|(place, record)| record.summary(place)))).await
     }
 
     /// Durable messages with this address in From, To or Cc, newest first (as the server received them, else by their Date field).
@@ -150,7 +146,7 @@ impl Store {
                         let mut addresses = message.headers.from.iter().chain(&message.headers.to);
                         addresses.any(|found| layout::address(open.records.index(), found) == prefix)
                     };
-                    page.messages.extend(message.filter(is_of).map(|message| message.summary(place)));
+                    page.messages.extend(message.filter(is_of).and_then(|message| message.summary(place)));
                 }
                 Ok(page)
             })
@@ -162,7 +158,12 @@ impl Store {
     /// # Errors
     /// It was set aside without octets; damage, the disk.
     pub async fn body(&self, message: MessageId) -> Result<Option<BodyReader>, Error> {
-        self.shared.read(move |open| open.find(message)?.map(|(place, record)| open.body(place, &record)).transpose()).await
+        self.shared
+            .read(move |open| {
+                let found = open.find(message)?.filter(|(_, record)| !matches!(record.octets, Octets::Removed(_)));
+                found.map(|(place, record)| open.body(place, &record)).transpose()
+            })
+            .await
     }
 
     /// The folders of an account that had a checkpoint or hold messages, by id.
@@ -213,8 +214,8 @@ impl Store {
     /// Damage, the disk.
     pub async fn counts(&self, account: AccountId) -> Result<Counts, Error> {
         let counts = self.shared.read(move |open| open.records.read::<CountsRecord>(&layout::of_account(kind::COUNTS, account))).await?;
-        let CountsRecord { messages, octets, set_aside, .. } = counts.unwrap_or_default();
-        Ok(Counts { messages, octets, set_aside })
+        let CountsRecord { messages, octets, set_aside, removed, .. } = counts.unwrap_or_default();
+        Ok(Counts { messages, octets, set_aside, removed })
     }
 }
 
@@ -230,13 +231,49 @@ impl Open {
         }
     }
 
-    fn summaries(&self, places: impl Iterator<Item = Place>) -> Result<Vec<Summary>, Error> {
-        let mut summaries = Vec::new();
-        for place in places {
-            // It may have been removed, or have got a new sequence, since its key was read.
-            summaries.extend(self.message_at(place)?.map(|message| message.summary(place)));
+    /// The places of at most `max` messages after a sequence, in order.
+    fn places_after(&self, account: Option<AccountId>, after: u64, max: usize) -> Result<Vec<Place>, Error> {
+        let (watermark, mut places) = (self.watermark(), Vec::new());
+        for account in self.accounts_with_news(account, after) {
+            let prefix = layout::of_account(kind::MESSAGE, account);
+            let from = layout::message(Place { account, sequence: after.saturating_add(1) });
+            for raw in self.records.scan(&prefix, &from).take(max) {
+                let Some(sequence) = layout::sequence_in(&raw?.0) else { continue };
+                if sequence > watermark {
+                    break;
+                }
+                places.push(Place { account, sequence });
+            }
         }
-        Ok(summaries)
+        places.sort_unstable_by_key(|place| place.sequence);
+        places.truncate(max);
+        Ok(places)
+    }
+
+    /// The places of at most `max` messages before a sequence, the newest first.
+    fn places_before(&self, account: Option<AccountId>, before: u64, max: usize) -> Result<Vec<Place>, Error> {
+        let mut places = Vec::new();
+        for account in self.accounts_with_news(account, 0) {
+            let prefix = layout::of_account(kind::MESSAGE, account);
+            let below = layout::message(Place { account, sequence: before });
+            for raw in self.records.scan_back(&prefix, Some(&below)).take(max) {
+                places.extend(layout::sequence_in(&raw?.0).map(|sequence| Place { account, sequence }));
+            }
+        }
+        places.sort_unstable_by_key(|place| std::cmp::Reverse(place.sequence));
+        places.truncate(max);
+        Ok(places)
+    }
+
+    fn add_summaries(&self, summaries: &mut Vec<Summary>, places: &[Place], max: usize) -> Result<(), Error> {
+        for place in places.iter().copied() {
+            if summaries.len() >= max {
+                break;
+            }
+            // It may have been removed, need not be kept any longer, or have got a new sequence, since its key was read.
+            summaries.extend(self.message_at(place)?.and_then(|message| message.summary(place)));
+        }
+        Ok(())
     }
 
     pub(super) fn message_at(&self, place: Place) -> Result<Option<MessageRecord>, Error> {

@@ -105,7 +105,7 @@ impl ChunkReader {
 
     /// Find the body where compaction has moved it; whether it has.
     fn relocate(&mut self) -> Result<bool, Error> {
-        let Some(extents) = (self.find)(&self.body.body)? else { return Ok(false) };
+        let Some(extents) = (self.find)(&self.body.body)? else { return Err(Error::Removed(self.owner.clone())) };
         if extents == self.body.extents {
             return Ok(false);
         }

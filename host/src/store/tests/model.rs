@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::Retention;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -15,6 +16,7 @@ enum Act {
     Abandon,
     Reopen,
     Compact,
+    GiveUp,
 }
 
 /// Folder, generation, id.
@@ -31,6 +33,7 @@ struct ModelMessage {
     octets: u8,
     stable: Option<u8>,
     places: Vec<At>,
+    is_given_up: bool,
 }
 
 impl Model {
@@ -42,7 +45,7 @@ impl Model {
                 Act::Deliver { at, octets, stable } => self.deliver(*at, *octets, *stable, &mut left),
                 Act::Removed { at } => self.remove(|place| place == at, &mut left),
                 Act::Retired { folder, generation } => self.remove(|place| (place.0, place.1) == (*folder, *generation), &mut left),
-                Act::Checkpoint | Act::Abandon | Act::Reopen | Act::Compact => {}
+                Act::Checkpoint | Act::Abandon | Act::Reopen | Act::Compact | Act::GiveUp => {}
             }
         }
     }
@@ -78,7 +81,7 @@ impl Model {
                 message.places.push(at);
                 message.stable = stable.or(message.stable);
             }
-            None => self.messages.push(ModelMessage { born: at, octets, stable, places: vec![at] }),
+            None => self.messages.push(ModelMessage { born: at, octets, stable, places: vec![at], is_given_up: false }),
         }
     }
 
@@ -111,6 +114,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Abandon),
         1 => Just(Act::Reopen),
         1 => Just(Act::Compact),
+        1 => Just(Act::GiveUp),
     ]
 }
 
@@ -140,6 +144,13 @@ async fn play(acts: Vec<Act>) {
             }
             Act::Compact => {
                 home.store.compact().await.unwrap();
+                compare(&home, &model).await;
+                continue;
+            }
+            Act::GiveUp => {
+                let all = Retention { stored_before: Timestamp(u64::MAX), up_to: u64::MAX };
+                home.store.retain(AccountId(1), all, Timestamp::now()).await.unwrap();
+                model.messages.iter_mut().for_each(|message| message.is_given_up = true);
                 compare(&home, &model).await;
                 continue;
             }
@@ -183,6 +194,7 @@ async fn compare(home: &Home, model: &Model) {
     let expected: Vec<_> = model
         .messages
         .iter()
+        .filter(|message| !message.is_given_up)
         .map(|message| {
             let mut places = message.places.clone();
             places.sort_unstable();
