@@ -101,7 +101,7 @@ async fn compact(open: &Arc<Open>, percent: u64) -> Result<CompactReport, Error>
         report.copied_octets += move_bodies(open, &victims, page, &mut spared).await?;
         from = next;
     }
-    let (removing, spared) = (Arc::clone(open), spared);
+    let removing = Arc::clone(open);
     let removed = on_thread(move || {
         let going: Vec<_> = victims.into_iter().filter(|(number, _)| !spared.contains(number)).collect();
         removing.spool.segments().remove(going.iter().map(|(number, _)| *number))?;
@@ -216,7 +216,11 @@ async fn copy(open: &Arc<Open>, victims: &BTreeMap<u64, u64>, moving: &mut Movin
         while within < extent.length {
             let (reading, body) = (Arc::clone(open), moving.body.body);
             let owner = format!("account {}", moving.place.account);
-            let read = move || reader::read_frame(reading.spool.segments(), &extent, within, &owner);
+            let read = move || {
+                let segments = reading.spool.segments();
+                let file = segments.file(extent.segment)?.ok_or_else(|| missing(&extent, &owner))?;
+                reader::read_frame(&file, &segments.path_of(extent.segment), &extent, within, &owner)
+            };
             let (header, sealed) = on_thread(read).await?;
             if header.body != body {
                 let place = format!("segment {} offset {}", extent.segment, extent.offset + within);
@@ -229,4 +233,9 @@ async fn copy(open: &Arc<Open>, victims: &BTreeMap<u64, u64>, moving: &mut Movin
         }
     }
     Ok(copied)
+}
+
+fn missing(extent: &Extent, owner: &str) -> Error {
+    let place = format!("{owner}, segment {} offset {}", extent.segment, extent.offset);
+    Error::Damaged { operation: "move a body", place, finding: "the segment is missing" }
 }

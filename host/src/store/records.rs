@@ -221,10 +221,8 @@ impl Records {
 /// and sled refuses them then.
 fn remove_settings(path: &Path) -> Result<(), Error> {
     let settings = path.join("conf");
-    match at(Failpoint::SettingsRemove, || std::fs::remove_file(&settings)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &settings)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    let absent = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    at(Failpoint::SettingsRemove, || std::fs::remove_file(&settings).or_else(absent)).map_err(Error::io("remove", &settings))
 }
 
 /// A damaged record, by its key.

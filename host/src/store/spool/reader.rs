@@ -1,6 +1,8 @@
 //! Bodies on their way out, a verified chunk at a time.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::chunk::{CHUNK_OCTETS, open_chunk};
@@ -88,11 +90,14 @@ impl ChunkReader {
             let Some(extent) = self.body.extents.get(self.extent).copied() else {
                 return Err(self.damaged("its record", "the last chunk is missing"));
             };
-            if self.segments.file(extent.segment)?.is_none() && self.relocate()? {
-                continue;
-            }
             let place = format!("segment {} offset {}", extent.segment, extent.offset + self.within);
-            let (header, sealed) = read_frame(&self.segments, &extent, self.within, &self.owner)?;
+            let Some(file) = self.segments.file(extent.segment)? else {
+                if self.relocate()? {
+                    continue;
+                }
+                return Err(self.damaged(&place, "the segment is missing"));
+            };
+            let (header, sealed) = read_frame(&file, &self.segments.path_of(extent.segment), &extent, self.within, &self.owner)?;
             self.within += (HEADER_OCTETS + sealed.len()) as u64;
             if self.within == extent.length {
                 self.extent += 1;
@@ -135,7 +140,8 @@ impl ChunkReader {
 
 /// The frame that stands `within` octets behind an extent's begin, unopened.
 pub(in crate::store) fn read_frame(
-    segments: &Segments,
+    file: &File,
+    path: &Path,
     extent: &Extent,
     within: u64,
     owner: &str,
@@ -145,11 +151,10 @@ pub(in crate::store) fn read_frame(
         let place = format!("{owner}, segment {} offset {offset}", extent.segment);
         Error::Damaged { operation: "read a body", place, finding }
     };
-    let file = segments.file(extent.segment)?.ok_or_else(|| damaged("the segment is missing"))?;
     let read = |octets: &mut [u8], offset| match file.read_exact_at(octets, offset) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(damaged("the segment ends before the body does")),
-        Err(error) => Err(Error::io("read the segment", &segments.path_of(extent.segment))(error)),
+        Err(error) => Err(Error::io("read the segment", path)(error)),
     };
     let mut header = [0; HEADER_OCTETS];
     read(&mut header, offset)?;

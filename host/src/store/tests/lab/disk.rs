@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use fuser::{Config, Errno};
 use tempfile::TempDir;
@@ -29,10 +29,8 @@ pub(super) struct Disk {
     mounted: TempDir,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    cut: Condvar,
-}
+#[derive(Default)]
+struct Shared(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -96,7 +94,7 @@ impl Disk {
         let mounted = tempfile::tempdir().unwrap();
         let mut state = State { last: ROOT, ..State::default() };
         state.nodes.insert(ROOT, Node::Folder(Names::default()));
-        let shared = Arc::new(Shared { state: Mutex::new(state), cut: Condvar::new() });
+        let shared = Arc::new(Shared(Mutex::new(state)));
         let session = fuser::spawn_mount(fuse::Mount(Arc::clone(&shared)), mounted.path(), &Config::default());
         let session = session.expect("a FUSE file system can be mounted: this test needs /dev/fuse, and root or fusermount3");
         Self { shared, _session: session, mounted }
@@ -143,7 +141,7 @@ impl Disk {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.0.lock().unwrap()
     }
 }
 

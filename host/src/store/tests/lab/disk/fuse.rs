@@ -20,11 +20,7 @@ impl Mount {
     /// Do something that changes the disk.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, Errno>) -> Result<T, Errno> {
         let mut state = self.0.lock();
-        let result = state.change().and_then(|()| change(&mut state));
-        if state.is_off {
-            self.0.cut.notify_all();
-        }
-        result
+        state.change().and_then(|()| change(&mut state))
     }
 
     /// Look at something.
@@ -163,7 +159,7 @@ impl Filesystem for Mount {
         entry(result, reply);
     }
 
-    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, flags: i32, reply: ReplyCreate) {
+    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, _flags: i32, reply: ReplyCreate) {
         let result = self.change(|state| {
             if state.find(parent.0, name).is_ok() {
                 return Err(Errno::EEXIST);
@@ -171,7 +167,6 @@ impl Filesystem for Mount {
             let node = state.make(parent.0, name, Node::File(Versions::default()))?;
             state.attributes(node)
         });
-        let _ = flags;
         match result {
             Ok(attributes) => reply.created(&NEVER, &attributes, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
             Err(error) => reply.error(error),
