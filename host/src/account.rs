@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::limits::Overrides;
-use crate::model::account::{Account, Role};
+use crate::model::account::{Account, Keep, Role};
 use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security, Timeouts, Trust};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountId, AccountName, ConnectorId};
@@ -47,6 +47,8 @@ pub struct Form {
     pub read_timeout_ms: Option<u64>,
     /// Folders to receive; replaces the former ones.
     pub folders: Option<Vec<String>>,
+    /// How long mail is kept.
+    pub keep: Option<Keep>,
     /// Settings of the connector, and limits as `limit.NAME`; an empty value goes back to the default.
     pub set: Vec<(String, String)>,
 }
@@ -90,7 +92,8 @@ impl Form {
         };
         let connector = self.receive.clone().ok_or_else(|| missing("--receive CONNECTOR"))?;
         let role = Role { connector, endpoint, folders: Vec::new(), settings, limits: Overrides::default() };
-        Ok(Account { id, name: name.clone(), receive: Some(self.write_over(role)?), created: Timestamp::now() })
+        let keep = self.keep.unwrap_or_default();
+        Ok(Account { id, name: name.clone(), receive: Some(self.write_over(role)?), created: Timestamp::now(), keep })
     }
 
     /// `account` with what the form says written over it.
@@ -103,7 +106,8 @@ impl Form {
         };
         let connector = self.receive.clone().unwrap_or(role.connector);
         let endpoint = Endpoint { protocol, ..role.endpoint };
-        Ok(Account { receive: Some(self.write_over(Role { connector, endpoint, settings, ..role })?), ..account })
+        let keep = self.keep.unwrap_or(account.keep);
+        Ok(Account { receive: Some(self.write_over(Role { connector, endpoint, settings, ..role })?), keep, ..account })
     }
 
     /// The pairs that are the connector's.

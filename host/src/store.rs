@@ -5,6 +5,8 @@
 //! | `accounts`, `documents`, `read`, `check` | the façade, a subject each |
 //! | `intake`, `step`, `headers` | one session's mail until its checkpoint |
 //! | `apply`, `index` | a checkpoint as changes to records; adoption |
+//! | `retain` | what need not be kept any longer |
+//! | `compact` | what is garbage in the spool, freed |
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
 //! | `spool` | bodies in segments |
@@ -20,11 +22,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use backup::{BackedUp, backup_key_kind, restore};
+pub use compact::CompactReport;
 pub use error::{Error, KeyError, RecordsError};
 pub use intake::{Delivered, Intake, IntakeDelivery};
 pub use keys::{KeyKind, KeySource, NewKey};
 pub use read::BodyReader;
 pub use repair::RepairReport;
+pub use retain::{Retained, Retention};
 pub use rotate::Rotated;
 pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, KeyState, Progress, Status, SummaryPage};
 
@@ -36,6 +40,7 @@ mod apply;
 mod backup;
 mod check;
 mod committer;
+mod compact;
 mod documents;
 mod error;
 mod failpoint;
@@ -54,6 +59,7 @@ mod read;
 mod record;
 mod records;
 mod repair;
+mod retain;
 mod rotate;
 mod seal;
 mod shared;

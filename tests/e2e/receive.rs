@@ -219,3 +219,30 @@ fn two_accounts_are_received_side_by_side_and_kept_apart() {
     assert_eq!(scene.stored().len(), 1, "a removed account's mail goes with it, the other's stays");
     scene.assert_clean();
 }
+
+#[test]
+fn mail_that_is_kept_until_delivered_gives_its_disk_space_back_and_does_not_come_again() {
+    let scene = Scene::with_corpus(120);
+    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--keep", "until-delivered"]);
+    assert_eq!(scene.receive()["received"], 120);
+    assert_eq!(scene.stored().len(), 120, "nobody has it yet");
+    let maildir = scene.add_maildir("files", &[]);
+    scene.receive();
+    assert_eq!(scene.stored().len(), 0);
+    assert_eq!(maildir.files().len(), 120);
+
+    let before = scene.postrider.json(&["status"])["store"]["spool_octets"].as_u64().unwrap();
+    let freed = scene.postrider.json(&["store", "compact"]);
+    let after = scene.postrider.json(&["status"])["store"]["spool_octets"].as_u64().unwrap();
+    assert!(before > 100_000 && after < before / 100, "{before} octets before, {after} after: {freed}");
+    assert!(scene.postrider.succeed(&["store", "compact"]).text().contains("nothing to free"));
+
+    scene.dovecot.doveadm(&["mailbox", "update", "--uid-validity", "4711", "-u", USER, "INBOX"]);
+    scene.deliver(corpus::messages(7, 3));
+    assert_eq!(scene.receive()["received"], 3, "what is known is not stored again, under another UIDVALIDITY either");
+    assert_eq!(maildir.files().len(), 123);
+    let status = scene.postrider.json(&["status"]);
+    assert_eq!((status["accounts"][0]["messages"].as_u64(), status["accounts"][0]["removed"].as_u64()), (Some(0), Some(123)), "{status}");
+    assert!(scene.postrider.succeed(&["account", "show", ACCOUNT]).text().contains("until delivered"));
+    scene.assert_clean();
+}

@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: receiving 10,000 messages from Dovecot over TLS, beside mbsync and a reader that discards, interleaved, because
-//! only ratios of one run mean anything.
+//! only ratios of one run mean anything; then the store by itself.
 
 mod clients;
 mod measure;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,11 @@ pub(crate) const READER: &str = "bench-reader";
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 3;
 
-/// `cargo xtask bench [ROUNDS]`.
+/// `cargo xtask bench [ROUNDS | store]`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let rounds = match arguments {
         [] => ROUNDS,
+        [part] if part == "store" => return store::run(),
         [rounds] => rounds.parse().ok().filter(|&rounds| rounds > 0).with_context(|| format!("`{rounds}` is not a number of rounds"))?,
         _ => bail!("`bench` takes a number of rounds and nothing else"),
     };
@@ -66,7 +68,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     report(&results, count, octets);
-    Ok(())
+    store::run()
 }
 
 /// The reader that discards: `bench-reader PORT CA-FILE`.

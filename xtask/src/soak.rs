@@ -23,10 +23,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     })?;
     suites.run("connectors", || connectors::run(&[]))?;
     suites.run("host", || project::build_postrider(Profile::Dev).map(|_| ()))?;
-    suites.run(&format!("{rounds} rounds of the store's crash laboratory"), || {
+    suites.run(&format!("{rounds} rounds of the store's laboratory, each way"), || {
         let packages = project::packages()?;
-        let arguments =
-            [&["test"], &project::selection(&packages.native)[..], &["--lib", "store::tests::lab", "--", "--nocapture"]].concat();
+        let arguments = [&["test"], &project::selection(&packages.native)[..], &["--lib", "store::tests::", "--", "--nocapture"]].concat();
         let mut command = project::cargo(&arguments)?;
         command.env("POSTRIDER_SOAK_ROUNDS", rounds.to_string());
         project::finish(&mut command)

@@ -13,7 +13,7 @@ use crate::connector::inspection::Inspection;
 use crate::connector::registry::{Listed, Proposal};
 use crate::fault::Fault;
 use crate::flow::receive::PassReport;
-use crate::model::account::{Account, Role};
+use crate::model::account::{Account, Keep, Role};
 use crate::model::endpoint::{Fingerprint, Protocol, Security};
 use crate::model::mechanism::Mechanism;
 use crate::model::message::{Content, Location, Summary};
@@ -21,7 +21,7 @@ use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::sink::Target;
 use crate::net::{Stage, StageReport};
 use crate::secret::Secret;
-use crate::store::{BackedUp, CheckReport, KeyState, RepairReport, Rotated, Status};
+use crate::store::{BackedUp, CheckReport, CompactReport, KeyState, RepairReport, Rotated, Status};
 
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ pub enum Reply {
     Status(Box<StatusView>),
     /// What reading everything found.
     Checked(CheckReport),
+    /// What was freed of the store's files.
+    Compacted(CompactReport),
     /// What a repair did, or would do.
     Repaired(RepairReport),
     /// What a backup holds.
@@ -84,6 +86,9 @@ pub struct AccountView {
     pub created: Timestamp,
     /// How it receives.
     pub receive: Option<RoleView>,
+    /// How long its mail is kept, where somebody said so.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
 }
 
 /// One thing that an account can do.
@@ -128,7 +133,7 @@ impl AccountView {
     #[must_use]
     pub fn new(account: Account, has_secret: bool) -> Self {
         let receive = account.receive.map(|role| RoleView::new(role, has_secret));
-        Self { name: account.name, created: account.created, receive }
+        Self { name: account.name, created: account.created, receive, keep: account.keep }
     }
 }
 
@@ -360,6 +365,9 @@ pub struct AccountStatus {
     pub octets: u64,
     /// Of them, those that could not be had or read.
     pub set_aside: u64,
+    /// Besides them, those that were not kept any longer and are still recognised.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed: u64,
     /// What the daemon is doing for it: "connecting", "syncing", "watching", "retrying" or "needs-operator"; none: no daemon runs it.
     pub state: Option<String>,
     /// When a pass last ended, well or not.
@@ -370,6 +378,10 @@ pub struct AccountStatus {
     pub next_attempt: Option<Timestamp>,
     /// Why the last attempt failed; none: it did not.
     pub fault: Option<Fault>,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How one sink stands.

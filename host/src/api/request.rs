@@ -145,6 +145,8 @@ pub enum Request {
     },
     /// Make a recovery key: `Reply::RecoveryKey`.
     KeyRecovery,
+    /// Free what no message needs of the store's files: `Reply::Compacted`.
+    StoreCompact,
 }
 
 impl Request {
@@ -178,7 +180,8 @@ impl Request {
             | Self::KeyShow
             | Self::KeyRotate
             | Self::KeyRekey { .. }
-            | Self::KeyRecovery => false,
+            | Self::KeyRecovery
+            | Self::StoreCompact => false,
         }
     }
 }

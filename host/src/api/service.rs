@@ -127,6 +127,7 @@ impl Service {
             Request::KeyRotate => self.key_rotate(events).await,
             Request::KeyRekey { to, secret } => self.key_rekey(to, secret).await,
             Request::KeyRecovery => self.key_recovery().await,
+            Request::StoreCompact => Ok(Reply::Compacted(self.store().compact().await?)),
             other => Err(Fault::new(Kind::Bug, "look into the home").because_words(format!("{other:?} changes it"))),
         }
     }

@@ -12,6 +12,7 @@ use super::{progress, terminal};
 use crate::account::{Auth, Form};
 use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, StageView, TestView};
 use crate::fault::Fault;
+use crate::model::account::Keep;
 use crate::model::endpoint::{Fingerprint, Security};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
@@ -109,6 +110,9 @@ pub(super) struct Fields {
     /// Receive all folders again
     #[arg(long, conflicts_with = "folders")]
     all_folders: bool,
+    /// How long mail is kept here: days, `until-delivered` to every sink, or `forever`, which is the default
+    #[arg(long, value_name = "DAYS")]
+    keep: Option<Keep>,
     /// A setting of the connector, or a limit as `limit.NAME=VALUE`; nothing after the sign goes back to the default
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -180,6 +184,7 @@ impl Fields {
             connect_timeout_ms: self.connect_timeout_ms,
             read_timeout_ms: self.read_timeout_ms,
             folders: (self.all_folders || !self.folders.is_empty()).then_some(self.folders),
+            keep: self.keep,
             set: self.set,
         };
         Ok(AccountChange { form, secret })
@@ -228,6 +233,9 @@ fn describe(account: &AccountView) -> String {
             ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
             ("Limits", limits.join(" ")),
         ]);
+    }
+    if !account.keep.is_default() {
+        pairs.push(("Mail is kept", account.keep.to_string()));
     }
     fields(&pairs)
 }

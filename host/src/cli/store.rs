@@ -19,6 +19,8 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Free what removed messages still take on disk; the daemon does so by itself
+    Compact,
 }
 
 impl Command {
@@ -26,6 +28,7 @@ impl Command {
         match self {
             Self::Check => check(context).await,
             Self::Repair { yes } => repair(context, yes).await,
+            Self::Compact => compact(context).await,
         }
     }
 }
@@ -86,6 +89,23 @@ fn describe_repair(report: &RepairReport) -> String {
     }
     let more = if report.more_actions > 0 { format!("and {} more\n", report.more_actions) } else { String::new() };
     report.actions.iter().map(line).collect::<String>() + &more
+}
+
+async fn compact(context: &Context) -> Result<(), Fault> {
+    let spinner = Spinner::start(context.output.json, "freeing what no message needs");
+    let reply = context.call(Request::StoreCompact, |_| Ok(())).await;
+    drop(spinner);
+    let report = match reply? {
+        Reply::Compacted(report) => report,
+        other => return Err(unexpected(&other)),
+    };
+    context.output.show(&report, || {
+        if report.segments == 0 {
+            return "there is nothing to free\n".to_owned();
+        }
+        let (freed, copied) = (octets(report.freed_octets), octets(report.copied_octets));
+        format!("{freed} freed: {} removed, {copied} copied\n", count(report.segments, "segment"))
+    })
 }
 
 fn describe(report: &CheckReport) -> String {

@@ -8,5 +8,7 @@ pub mod host;
 pub mod mailroom;
 pub mod probe;
 pub mod receive;
+pub mod retain;
 pub mod schedule;
 pub mod standing;
+mod upkeep;

@@ -14,6 +14,7 @@ use super::host::Host;
 use super::mailroom::Tally;
 use super::receive::{Extent, chosen_folders, concerns_one_folder, note_pass, sync_folder};
 use super::standing::Standing;
+use super::upkeep;
 use crate::clock::Timestamp;
 use crate::connector::ReceivingSession;
 use crate::fault::{Fault, Kind};
@@ -42,7 +43,16 @@ pub async fn run(host: &Arc<Host>, watcher: &Arc<dyn Watcher>, stop: &Cancellati
         let (host, watcher, stop) = (Arc::clone(host), Arc::clone(watcher), sinks_stop.clone());
         tokio::spawn(async move { deliver::follow(&host, &watcher, &stop).await })
     };
+    let upkeep = {
+        let (host, stop) = (Arc::clone(host), stop.clone());
+        tokio::spawn(async move { upkeep::keep_up(&host, &stop).await })
+    };
     let outcome = run_accounts(host, watcher, stop).await;
+    if let Err(error) = upkeep.await
+        && error.is_panic()
+    {
+        tracing::error!("the task of the store's upkeep panicked");
+    }
     sinks_stop.cancel();
     match tokio::time::timeout(deliver::LAST_ROUND, sinks).await {
         Ok(Ok(followed)) => {

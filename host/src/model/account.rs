@@ -1,5 +1,8 @@
 //! An account: a name, and for each thing that it can do the connector, the server and the settings.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
@@ -18,6 +21,64 @@ pub struct Account {
     pub receive: Option<Role>,
     /// When it was added.
     pub created: Timestamp,
+    /// How long its mail is kept here.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// How long stored mail is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Until its account is removed.
+    #[default]
+    Forever,
+    /// Whole days from when it was stored, and until every sink that takes it has it.
+    Days(u32),
+    /// Until every sink that takes it has it; without such a sink, for ever.
+    UntilDelivered,
+}
+
+/// The most days that mail is kept for, if not for ever.
+const MOST_DAYS: u32 = 36_500;
+
+/// Why a time of keeping was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("mail is kept `forever`, `until-delivered`, or for 1 to {MOST_DAYS} days: not `{0}`")]
+pub struct KeepError(String);
+
+impl Keep {
+    /// Whether this is what an account has of which nobody said anything.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::Forever)
+    }
+}
+
+impl FromStr for Keep {
+    type Err = KeepError;
+
+    fn from_str(text: &str) -> Result<Self, KeepError> {
+        match text {
+            "forever" => Ok(Self::Forever),
+            "until-delivered" => Ok(Self::UntilDelivered),
+            days => {
+                let days = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+                days.map(Self::Days).ok_or_else(|| KeepError(text.to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("forever"),
+            Self::Days(1) => f.write_str("1 day"),
+            Self::Days(days) => write!(f, "{days} days"),
+            Self::UntilDelivered => f.write_str("until delivered"),
+        }
+    }
 }
 
 /// One thing that an account can do, and with what.
@@ -33,4 +94,25 @@ pub struct Role {
     pub settings: String,
     /// Limits that differ from the host's.
     pub limits: Overrides,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_keeping_are_read_as_they_are_written() {
+        assert_eq!("forever".parse(), Ok(Keep::Forever));
+        assert_eq!("until-delivered".parse(), Ok(Keep::UntilDelivered));
+        assert_eq!("30".parse(), Ok(Keep::Days(30)));
+        for text in ["0", "-1", "36501", "1d", "", "Forever"] {
+            assert!(text.parse::<Keep>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_account_of_before_keeps_for_ever() {
+        let account: Account = serde_json::from_str(r#"{"id":1,"name":"help","receive":null,"created":1}"#).unwrap();
+        assert_eq!(account.keep, Keep::Forever);
+    }
 }

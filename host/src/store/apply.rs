@@ -156,14 +156,14 @@ impl Apply<'_, '_> {
         new.message = self.free_message_id(scope, &arrival.id)?;
         let place = self.next_place();
         index::put(self.tx, place, &new);
-        self.count(&new, 1);
+        self.counts.count(&new, 1);
         let (place, new) = self.add_location(place, new, scope, arrival)?;
         self.put_message(place, &new)
     }
 
     /// The octets of a message that was here without them: sinks see it anew, under its old id.
     fn replace(&mut self, old: Place, held: MessageRecord, new: MessageRecord) -> Result<(), Error> {
-        self.count(&held, -1);
+        self.counts.count(&held, -1);
         index::delete(self.tx, old, &held);
         self.tx.delete(layout::message(old));
         let place = self.next_place();
@@ -172,7 +172,7 @@ impl Apply<'_, '_> {
             let identity = IdentityRecord { id: location.id.clone(), sequence: place.sequence };
             self.tx.write(self.identity_key(&location.scope, &location.id), &identity)?;
         }
-        self.count(&message, 1);
+        self.counts.count(&message, 1);
         index::put(self.tx, place, &message);
         self.put_message(place, &message)
     }
@@ -204,6 +204,9 @@ impl Apply<'_, '_> {
         self.folder(scope)?.count(&scope.generation, -1);
         let Some(mut held) = self.message_at(place)? else { return Ok(()) };
         held.locations.retain(|location| location.scope != *scope || location.id != identity.id);
+        if let Octets::Removed(removed) = &mut held.octets {
+            removed.since = self.now;
+        }
         let folder = layout::folder_hash(self.tx.index(), scope.folder.as_deref());
         self.pairing.note_left(folder, place, &held);
         self.put_message(place, &held)
@@ -296,18 +299,6 @@ impl Apply<'_, '_> {
     const fn next_place(&mut self) -> Place {
         self.head.sequence += 1;
         Place { account: self.account, sequence: self.head.sequence }
-    }
-
-    fn count(&mut self, message: &MessageRecord, change: i64) {
-        let counts = &mut self.counts;
-        counts.messages = counts.messages.saturating_add_signed(change);
-        match &message.octets {
-            Octets::Body(body) => {
-                let octets = i64::try_from(body.size).unwrap_or(i64::MAX);
-                counts.octets = counts.octets.saturating_add_signed(octets.saturating_mul(change));
-            }
-            Octets::SetAside { .. } => counts.set_aside = counts.set_aside.saturating_add_signed(change),
-        }
     }
 }
 

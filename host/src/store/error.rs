@@ -115,6 +115,9 @@ pub enum Error {
     /// Changes were worked out and are given up, as was asked for. Never leaves the store.
     #[error("cannot change anything: this is a dry run")]
     DryRun,
+    /// The message's octets were removed while they were read.
+    #[error("cannot read on: the octets of a message of {0} were removed meanwhile")]
+    Removed(String),
     /// One failure that several waiting callers share.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
@@ -236,7 +239,7 @@ impl Error {
             Self::NoAccount(_) => Kind::NotFound,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unfit { .. } => Kind::Malformed,
-            Self::NoOctets(_) => Kind::Gone,
+            Self::NoOctets(_) | Self::Removed(_) => Kind::Gone,
             Self::SessionFailed { source, .. } => source.as_ref().map_or(Kind::Cancelled, |source| source.kind()),
             Self::Shared(source) => source.kind(),
             Self::Closed | Self::DryRun => Kind::Cancelled,

@@ -27,8 +27,12 @@ pub(super) enum Failpoint {
     SegmentSync,
     /// A segment that an earlier process left is synced when opening.
     SegmentResync,
+    /// A segment that nothing points to is removed.
+    SegmentRemove,
     /// A snapshot that is not whole is removed before the tree is opened.
     SnapshotRemove,
+    /// Settings of a tree whose making was cut off are removed.
+    SettingsRemove,
     /// The tree is opened, and with it recovered.
     TreeOpen,
     /// A batch is put into the tree.
@@ -84,7 +88,7 @@ pub(super) mod armed {
 
     impl Failpoint {
         /// In the order of their declaration; the match below does not compile without a new one.
-        pub(in crate::store) const ALL: [Self; 25] = [
+        pub(in crate::store) const ALL: [Self; 27] = [
             Self::FolderMake,
             Self::FolderSync,
             Self::DraftWrite,
@@ -99,7 +103,9 @@ pub(super) mod armed {
             Self::SegmentWrite,
             Self::SegmentSync,
             Self::SegmentResync,
+            Self::SegmentRemove,
             Self::SnapshotRemove,
+            Self::SettingsRemove,
             Self::TreeOpen,
             Self::TreeApply,
             Self::TreeFlush,
@@ -111,6 +117,11 @@ pub(super) mod armed {
             Self::WatermarkSync,
             Self::Acknowledge,
         ];
+
+        /// How often this process passed it.
+        pub(in crate::store) fn passed(self) -> u64 {
+            PASSED.get(self as usize).map_or(0, |passed| passed.load(Ordering::Relaxed))
+        }
     }
 
     /// Take a step that changes what is on disk.

@@ -14,8 +14,8 @@ pub(super) const OF_MESSAGES: [u8; 5] = [kind::ID, kind::BODY, kind::STABLE, kin
 pub(super) fn entries(index: &IndexKey, place: Place, message: &MessageRecord) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut entries = vec![(layout::message_id(message.message), place.to_octets().to_vec())];
     let by_sequence = |prefix| (layout::with_sequence(prefix, place.sequence), Vec::new());
-    if let Some(body) = message.body() {
-        entries.push(by_sequence(layout::body(place.account, &body.hash)));
+    if let Some(octets) = message.fingerprint() {
+        entries.push(by_sequence(layout::body(place.account, &octets.hash)));
     }
     if let Some(stable) = &message.stable {
         entries.push(by_sequence(layout::stable(index, place.account, stable)));

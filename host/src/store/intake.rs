@@ -152,6 +152,8 @@ impl Intake {
             session.under_way = Some(staged);
             Ok(steps)
         })?;
+        // Kept with the effect: until the records are durable, also when nobody waits for that any more.
+        let holds: Vec<_> = steps.iter().filter_map(Step::hold).collect();
         // Given up before its answer, the checkpoint may have been made or not: the session cannot go on from either.
         let mut outcome = Outcome { inner: &self.inner, failure: Some(Failure(None)) };
         let account = self.inner.account;
@@ -169,6 +171,7 @@ impl Intake {
             }
         };
         let effect = move || {
+            drop(holds);
             open.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(account, reached.load(Ordering::Acquire));
         };
         let committed = self.inner.shared.commit(work, Some(Box::new(effect))).await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Store;
 use super::error::Error;
 use super::layout::{self, Place, kind};
-use super::record::{BodyRecord, CountsRecord, FolderRecord, MessageRecord};
+use super::record::{BodyRecord, CountsRecord, FolderRecord, MessageRecord, Octets};
 use super::seal::Sealer;
 use super::shared::{Open, on_thread};
 use super::spool::reader::ChunkReader;
@@ -23,6 +23,8 @@ pub struct BodyReader {
     /// None while a piece is being read, and after a failure.
     chunks: Option<ChunkReader>,
     size: u64,
+    /// Octets of the next piece that were not asked for.
+    skipped: usize,
 }
 
 impl BodyReader {
@@ -30,6 +32,14 @@ impl BodyReader {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Go to an octet of the body: the next piece begins there, and no earlier one is read. Each piece is still verified by its own
+    /// seal; the hash of the whole no longer is.
+    pub fn seek(&mut self, offset: u64) {
+        if let Some(chunks) = &mut self.chunks {
+            self.skipped = chunks.seek(offset);
+        }
     }
 
     /// The next piece, at most 64 KiB; none: that was all, and it was what had been stored. Given up while it waits, the body cannot
@@ -45,7 +55,8 @@ impl BodyReader {
         })
         .await?;
         self.chunks = Some(chunks);
-        Ok(piece.map(Bytes::from))
+        let skipped = std::mem::take(&mut self.skipped);
+        Ok(piece.map(|piece| Bytes::from(piece).split_off(skipped)))
     }
 }
 
@@ -57,21 +68,17 @@ impl Store {
     pub async fn messages(&self, account: Option<AccountId>, after: u64, max: usize) -> Result<Vec<Summary>, Error> {
         self.shared
             .read(move |open| {
-                let watermark = open.watermark();
-                let mut places = Vec::new();
-                for account in open.accounts_with_news(account, after) {
-                    let prefix = layout::of_account(kind::MESSAGE, account);
-                    let from = layout::message(Place { account, sequence: after.saturating_add(1) });
-                    for raw in open.records.scan(&prefix, &from).take(max) {
-                        let Some(sequence) = layout::sequence_in(&raw?.0) else { continue };
-                        if sequence > watermark {
-                            break;
-                        }
-                        places.push(Place { account, sequence });
+                let (mut found, mut after) = (Vec::new(), after);
+                // Those whose octets were given up are none: there may be any number of them in a row.
+                loop {
+                    let places = open.places_after(account, after, max)?;
+                    let Some(last) = places.last().map(|place| place.sequence) else { return Ok(found) };
+                    open.add_summaries(&mut found, &places, max)?;
+                    if found.len() >= max || places.len() < max {
+                        return Ok(found);
                     }
+                    after = last;
                 }
-                places.sort_unstable_by_key(|place| place.sequence);
-                open.summaries(places.into_iter().take(max))
             })
             .await
     }
@@ -83,17 +90,17 @@ impl Store {
     pub async fn messages_newest_first(&self, account: Option<AccountId>, before: Option<u64>, max: usize) -> Result<Vec<Summary>, Error> {
         self.shared
             .read(move |open| {
-                let before = before.unwrap_or(u64::MAX).min(open.watermark().saturating_add(1));
-                let mut places = Vec::new();
-                for account in open.accounts_with_news(account, 0) {
-                    let prefix = layout::of_account(kind::MESSAGE, account);
-                    let below = layout::message(Place { account, sequence: before });
-                    for raw in open.records.scan_back(&prefix, Some(&below)).take(max) {
-                        places.extend(layout::sequence_in(&raw?.0).map(|sequence| Place { account, sequence }));
+                let mut found = Vec::new();
+                let mut before = before.unwrap_or(u64::MAX).min(open.watermark().saturating_add(1));
+                loop {
+                    let places = open.places_before(account, before, max)?;
+                    let Some(last) = places.last().map(|place| place.sequence) else { return Ok(found) };
+                    open.add_summaries(&mut found, &places, max)?;
+                    if found.len() >= max || places.len() < max {
+                        return Ok(found);
                     }
+                    before = last;
                 }
-                places.sort_unstable_by_key(|place| std::cmp::Reverse(place.sequence));
-                open.summaries(places.into_iter().take(max))
             })
             .await
     }
@@ -103,7 +110,7 @@ impl Store {
     /// # Errors
     /// Damage, the disk.
     pub async fn message(&self, message: MessageId) -> Result<Option<Summary>, Error> {
-        self.shared.read(move |open| Ok(open.find(message)?.map(|(place, record)| record.summary(place)))).await
+        self.shared.read(move |open| Ok(open.find(message)?.and_then(|(place, record)| record.summary(place)))).await
     }
 
     /// Durable messages with this address in From, To or Cc, newest first (as the server received them, else by their Date field).
@@ -140,7 +147,7 @@ impl Store {
                         let mut addresses = message.headers.from.iter().chain(&message.headers.to);
                         addresses.any(|found| layout::address(open.records.index(), found) == prefix)
                     };
-                    page.messages.extend(message.filter(is_of).map(|message| message.summary(place)));
+                    page.messages.extend(message.filter(is_of).and_then(|message| message.summary(place)));
                 }
                 Ok(page)
             })
@@ -155,7 +162,8 @@ impl Store {
         let read = move |open: &Open| {
             // Before the record is read: a rotation that ends meanwhile takes none of its epochs away.
             let sealer = open.keyring.sealer();
-            open.find(message)?.map(|(place, record)| open.body(place, &record, sealer)).transpose()
+            let found = open.find(message)?.filter(|(_, record)| !matches!(record.octets, Octets::Removed(_)));
+            found.map(|(place, record)| open.body(place, &record, sealer)).transpose()
         };
         self.shared.read(read).await
     }
@@ -208,8 +216,8 @@ impl Store {
     /// Damage, the disk.
     pub async fn counts(&self, account: AccountId) -> Result<Counts, Error> {
         let counts = self.shared.read(move |open| open.records.read::<CountsRecord>(&layout::of_account(kind::COUNTS, account))).await?;
-        let CountsRecord { messages, octets, set_aside, .. } = counts.unwrap_or_default();
-        Ok(Counts { messages, octets, set_aside })
+        let CountsRecord { messages, octets, set_aside, removed, .. } = counts.unwrap_or_default();
+        Ok(Counts { messages, octets, set_aside, removed })
     }
 }
 
@@ -225,13 +233,49 @@ impl Open {
         }
     }
 
-    fn summaries(&self, places: impl Iterator<Item = Place>) -> Result<Vec<Summary>, Error> {
-        let mut summaries = Vec::new();
-        for place in places {
-            // It may have been removed, or have got a new sequence, since its key was read.
-            summaries.extend(self.message_at(place)?.map(|message| message.summary(place)));
+    /// The places of at most `max` messages after a sequence, in order.
+    fn places_after(&self, account: Option<AccountId>, after: u64, max: usize) -> Result<Vec<Place>, Error> {
+        let (watermark, mut places) = (self.watermark(), Vec::new());
+        for account in self.accounts_with_news(account, after) {
+            let prefix = layout::of_account(kind::MESSAGE, account);
+            let from = layout::message(Place { account, sequence: after.saturating_add(1) });
+            for raw in self.records.scan(&prefix, &from).take(max) {
+                let Some(sequence) = layout::sequence_in(&raw?.0) else { continue };
+                if sequence > watermark {
+                    break;
+                }
+                places.push(Place { account, sequence });
+            }
         }
-        Ok(summaries)
+        places.sort_unstable_by_key(|place| place.sequence);
+        places.truncate(max);
+        Ok(places)
+    }
+
+    /// The places of at most `max` messages before a sequence, the newest first.
+    fn places_before(&self, account: Option<AccountId>, before: u64, max: usize) -> Result<Vec<Place>, Error> {
+        let mut places = Vec::new();
+        for account in self.accounts_with_news(account, 0) {
+            let prefix = layout::of_account(kind::MESSAGE, account);
+            let below = layout::message(Place { account, sequence: before });
+            for raw in self.records.scan_back(&prefix, Some(&below)).take(max) {
+                places.extend(layout::sequence_in(&raw?.0).map(|sequence| Place { account, sequence }));
+            }
+        }
+        places.sort_unstable_by_key(|place| std::cmp::Reverse(place.sequence));
+        places.truncate(max);
+        Ok(places)
+    }
+
+    fn add_summaries(&self, summaries: &mut Vec<Summary>, places: &[Place], max: usize) -> Result<(), Error> {
+        for place in places.iter().copied() {
+            if summaries.len() >= max {
+                break;
+            }
+            // It may have been removed, need not be kept any longer, or have got a new sequence, since its key was read.
+            summaries.extend(self.message_at(place)?.and_then(|message| message.summary(place)));
+        }
+        Ok(())
     }
 
     pub(super) fn message_at(&self, place: Place) -> Result<Option<MessageRecord>, Error> {
@@ -253,13 +297,18 @@ impl Open {
     fn body(&self, place: Place, record: &MessageRecord, sealer: Arc<Sealer>) -> Result<BodyReader, Error> {
         let body = record.body().ok_or(Error::NoOctets(record.message))?.clone();
         let size = body.size;
-        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body, sealer)), size })
+        Ok(BodyReader { chunks: Some(self.chunks(place, record.message, body, sealer)), size, skipped: 0 })
     }
 
     /// Reads a body; `sealer` was taken before its record was read.
     pub(super) fn chunks(&self, place: Place, message: MessageId, body: BodyRecord, sealer: Arc<Sealer>) -> ChunkReader {
         let owner = format!("account {}, message {message}", place.account);
-        ChunkReader::new(Arc::clone(self.spool.segments()), sealer, body, owner)
+        let records = Arc::clone(&self.records);
+        let find = move |body: &[u8; 16]| {
+            let record: Option<MessageRecord> = records.read(&layout::message(place))?;
+            Ok(record.as_ref().and_then(MessageRecord::body).filter(|now| now.body == *body).map(|now| now.extents.clone()))
+        };
+        ChunkReader::new(Arc::clone(self.spool.segments()), sealer, body, owner, Box::new(find))
     }
 }
 

@@ -20,14 +20,18 @@ pub(super) trait Record: Serialize + DeserializeOwned {
     }
 
     fn decode(octets: &[u8]) -> Result<Self, &'static str> {
-        match octets.split_first() {
-            Some((version, rest)) if *version == Self::VERSION => match postcard::take_from_bytes(rest) {
-                Ok((record, [])) => Ok(record),
-                Ok(_) => Err("its content goes on after its end"),
-                Err(_) => Err("its content is not that of its kind"),
-            },
-            _ => Err("its version is unknown"),
-        }
+        decode_current(octets)
+    }
+}
+
+fn decode_current<R: Record>(octets: &[u8]) -> Result<R, &'static str> {
+    match octets.split_first() {
+        Some((version, rest)) if *version == R::VERSION => match postcard::take_from_bytes(rest) {
+            Ok((record, [])) => Ok(record),
+            Ok(_) => Err("its content goes on after its end"),
+            Err(_) => Err("its content is not that of its kind"),
+        },
+        _ => Err("its version is unknown"),
     }
 }
 
@@ -56,7 +60,13 @@ pub(super) struct CountsRecord {
     pub(super) folders: u64,
     pub(super) secrets: u64,
     pub(super) state_keys: u64,
+    /// Messages whose octets were given up; not among `messages`. Since version 2.
+    pub(super) removed: u64,
 }
+
+/// Counts as version 1 had them.
+#[derive(Deserialize)]
+struct CountsRecord1([u64; 7]);
 
 /// One account, as JSON: its shape grows with every release, and JSON fields may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +110,26 @@ pub(super) struct MessageRecord {
 pub(super) enum Octets {
     Body(BodyRecord),
     SetAside { reason: String },
+    Removed(RemovedRecord),
+}
+
+/// What stays of a message whose octets were given up: what it is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RemovedRecord {
+    pub(super) part: Part,
+    pub(super) size: u64,
+    pub(super) hash: [u8; 32],
+    /// When the octets went, or the last place on the server, whichever came later.
+    pub(super) since: Timestamp,
+}
+
+/// What octets are recognised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    pub(super) part: Part,
+    pub(super) size: u64,
+    /// Keyed hash of the octets.
+    pub(super) hash: [u8; 32],
 }
 
 /// Where a body stands, and what it must be.
@@ -148,7 +178,23 @@ pub(super) struct ValueRecord {
 }
 
 impl Record for HeadRecord {}
-impl Record for CountsRecord {}
+impl Record for CountsRecord {
+    const VERSION: u8 = 2;
+
+    fn decode(octets: &[u8]) -> Result<Self, &'static str> {
+        match octets.split_first() {
+            Some((1, rest)) => {
+                let (CountsRecord1([messages, octets, set_aside, identities, folders, secrets, state_keys]), []) =
+                    postcard::take_from_bytes(rest).map_err(|_| "its content is not that of its kind")?
+                else {
+                    return Err("its content goes on after its end");
+                };
+                Ok(Self { messages, octets, set_aside, identities, folders, secrets, state_keys, removed: 0 })
+            }
+            _ => decode_current(octets),
+        }
+    }
+}
 impl Record for AccountRecord {}
 impl Record for FolderRecord {}
 impl Record for IdentityRecord {}
@@ -169,6 +215,24 @@ impl AccountRecord {
 
     pub(super) fn account(&self) -> Result<Account, &'static str> {
         serde_json::from_str(&self.0).map_err(|_| "its content is not that of an account")
+    }
+}
+
+impl CountsRecord {
+    /// Count a message up or down.
+    pub(super) fn count(&mut self, message: &MessageRecord, change: i64) {
+        match &message.octets {
+            Octets::Body(body) => {
+                self.messages = self.messages.saturating_add_signed(change);
+                let octets = i64::try_from(body.size).unwrap_or(i64::MAX);
+                self.octets = self.octets.saturating_add_signed(octets.saturating_mul(change));
+            }
+            Octets::SetAside { .. } => {
+                self.messages = self.messages.saturating_add_signed(change);
+                self.set_aside = self.set_aside.saturating_add_signed(change);
+            }
+            Octets::Removed(_) => self.removed = self.removed.saturating_add_signed(change),
+        }
     }
 }
 
@@ -194,13 +258,45 @@ impl MessageRecord {
     pub(super) const fn body(&self) -> Option<&BodyRecord> {
         match &self.octets {
             Octets::Body(body) => Some(body),
+            Octets::SetAside { .. } | Octets::Removed(_) => None,
+        }
+    }
+
+    /// What the octets are recognised by, also when they were given up since.
+    pub(super) const fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.octets {
+            Octets::Body(BodyRecord { part, size, hash, .. }) | Octets::Removed(RemovedRecord { part, size, hash, .. }) => {
+                Some(Fingerprint { part: *part, size: *size, hash: *hash })
+            }
             Octets::SetAside { .. } => None,
         }
     }
 
-    /// Whether all of the message is here.
+    /// The same without its octets and what people could read of it.
+    pub(super) fn given_up(self, now: Timestamp) -> Self {
+        let octets = match self.octets {
+            Octets::Body(BodyRecord { part, size, hash, .. }) => Octets::Removed(RemovedRecord { part, size, hash, since: now }),
+            octets @ (Octets::SetAside { .. } | Octets::Removed(_)) => octets,
+        };
+        Self { octets, headers: HeaderFields::default(), thread: None, extra: Extra::default(), ..self }
+    }
+
+    /// The body to change.
+    pub(super) const fn body_mut(&mut self) -> Option<&mut BodyRecord> {
+        match &mut self.octets {
+            Octets::Body(body) => Some(body),
+            Octets::SetAside { .. } | Octets::Removed(_) => None,
+        }
+    }
+
+    /// Whether all of the message is here, or was until it need not be kept any longer.
     pub(super) fn is_whole(&self) -> bool {
-        self.body().is_some_and(|body| body.part == Part::Whole)
+        self.fingerprint().is_some_and(|octets| octets.part == Part::Whole)
+    }
+
+    /// Whether nothing of `part` is to be had that is not here, or was.
+    pub(super) fn has(&self, part: Part) -> bool {
+        self.is_whole() || (part == Part::Headers && self.fingerprint().is_some())
     }
 
     /// The time that listings by address are ordered by.
@@ -208,13 +304,15 @@ impl MessageRecord {
         self.received.or(self.headers.date).unwrap_or(self.stored)
     }
 
-    pub(super) fn summary(self, place: Place) -> Summary {
+    /// None: its octets were given up.
+    pub(super) fn summary(self, place: Place) -> Option<Summary> {
         let content = match &self.octets {
             Octets::Body(BodyRecord { part: Part::Whole, size, .. }) => Content::Whole { size: *size },
             Octets::Body(BodyRecord { part: Part::Headers, size, .. }) => Content::Headers { size: *size },
             Octets::SetAside { reason } => Content::SetAside { reason: reason.clone() },
+            Octets::Removed(_) => return None,
         };
-        Summary {
+        Some(Summary {
             message: self.message,
             account: place.account,
             sequence: place.sequence,
@@ -228,6 +326,6 @@ impl MessageRecord {
             to: self.headers.to,
             date: self.headers.date,
             rfc5322_message_id: self.headers.message_id,
-        }
+        })
     }
 }

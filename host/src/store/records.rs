@@ -25,6 +25,9 @@ use super::snapshots;
 
 const CACHE_OCTETS: u64 = 64 << 20;
 
+/// Of a segment of sled's file. Tests see many of them written, given up and used again.
+const SEGMENT_OCTETS: usize = if cfg!(test) { 32 << 10 } else { 512 << 10 };
+
 /// Sled's own lock lingers for a moment after a close in the same process; ours tells real owners apart before.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -44,13 +47,21 @@ pub(super) struct Records {
 pub(super) type Raw = (Vec<u8>, Vec<u8>);
 
 impl Records {
-    /// Open the tree in `path`, or make it.
-    pub(super) fn open(path: &Path, keyring: Arc<Keyring>) -> Result<Self, Error> {
+    /// Open the tree in `path`, or make it; `is_new` when nothing in it was ever acknowledged.
+    pub(super) fn open(path: &Path, keyring: Arc<Keyring>, is_new: bool) -> Result<Self, Error> {
         files::make_folder(path)?;
         snapshots::clear(path)?;
+        if is_new {
+            remove_settings(path)?;
+        }
         let mut tries = 0;
         let tree = loop {
-            let config = sled::Config::new().path(path).cache_capacity(CACHE_OCTETS).flush_every_ms(None).mode(sled::Mode::HighThroughput);
+            let config = sled::Config::new()
+                .path(path)
+                .segment_size(SEGMENT_OCTETS)
+                .cache_capacity(CACHE_OCTETS)
+                .flush_every_ms(None)
+                .mode(sled::Mode::HighThroughput);
             // A damaged file can make sled panic while it recovers; that is damage, and no reason to take the host down.
             match std::panic::catch_unwind(AssertUnwindSafe(|| at(Failpoint::TreeOpen, || config.open()))) {
                 Ok(Ok(tree)) => break tree,
@@ -176,7 +187,9 @@ impl Records {
 
     /// Make durable what an earlier process may have left in the page cache, and the folder's entries.
     pub(super) fn resync(&self) -> Result<(), Error> {
-        at(Failpoint::TreeResync, || self.data.sync_all()).map_err(Error::io("sync the data file in", &self.path))?;
+        let settings = self.path.join("conf");
+        let sync = || File::open(&settings)?.sync_all().and_then(|()| self.data.sync_all());
+        at(Failpoint::TreeResync, sync).map_err(Error::io("sync the data file in", &self.path))?;
         self.sync_blobs()?;
         files::sync_folder(&self.path)
     }
@@ -223,6 +236,14 @@ impl Records {
     fn error(&self, operation: &'static str, error: sled::Error) -> Error {
         records_error(operation, &self.path, error)
     }
+}
+
+/// Remove sled's settings, which it makes anew. It never syncs them, so that those of a store whose making was cut off may be torn,
+/// and sled refuses them then.
+fn remove_settings(path: &Path) -> Result<(), Error> {
+    let settings = path.join("conf");
+    let absent = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    at(Failpoint::SettingsRemove, || std::fs::remove_file(&settings).or_else(absent)).map_err(Error::io("remove", &settings))
 }
 
 /// A damaged record, by its key.

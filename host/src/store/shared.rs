@@ -49,6 +49,8 @@ pub(super) struct Open {
     pub(super) accounts: RwLock<BTreeMap<AccountId, Account>>,
     /// The highest sequence of each account, so that who follows all of them looks only where something is new.
     pub(super) newest: Mutex<HashMap<AccountId, u64>>,
+    /// Held by who removes segments, and by who must find all of them.
+    pub(super) compaction: tokio::sync::Mutex<()>,
     _lock: Lock,
 }
 
@@ -105,7 +107,7 @@ impl Open {
             None => return Err(KeyError::Keyring(dir.join("keyring")).into()),
         };
         let keyring = Arc::new(keyring);
-        let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring))?);
+        let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring), is_new)?);
         records.resync()?;
         let spool = Arc::new(Spool::open(&spool::folder(dir), Arc::clone(&keyring))?);
         let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.index())?;
@@ -118,7 +120,16 @@ impl Open {
         let accounts = read_accounts(&records)?;
         let newest = accounts.keys().map(|account| Ok((*account, newest_of(&records, *account)?))).collect::<Result<_, Error>>()?;
         let committer = Committer::start(Arc::clone(&records), Arc::clone(&spool), watermark, mark.sequence)?;
-        Ok(Self { records, spool, committer, keyring, accounts: RwLock::new(accounts), newest: Mutex::new(newest), _lock: lock })
+        Ok(Self {
+            records,
+            spool,
+            committer,
+            keyring,
+            accounts: RwLock::new(accounts),
+            newest: Mutex::new(newest),
+            compaction: tokio::sync::Mutex::default(),
+            _lock: lock,
+        })
     }
 
     /// The highest durable sequence.

@@ -4,6 +4,7 @@
 //! Frames are sealed by who appends them and gathered in memory; one thread writes them out. Memory is bounded by a budget of
 //! octets that are on their way to the disk: who finds it spent waits.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ pub(super) mod segment;
 mod writer;
 
 /// A segment that has grown so far gets a successor. Tests see many of them.
-const SEGMENT_OCTETS: u64 = if cfg!(test) { 256 << 10 } else { 64 << 20 };
+pub(super) const SEGMENT_OCTETS: u64 = if cfg!(test) { 256 << 10 } else { 64 << 20 };
 
 /// Frames are gathered up to here before they are written.
 const GATHER_OCTETS: usize = 1 << 20;
@@ -41,7 +42,15 @@ pub(super) struct Spool {
     budget: Arc<Semaphore>,
     /// Counts failures to write: what was appended before one cannot be committed after it.
     generation: AtomicU64,
+    /// Where bodies begin that no record points to yet, and how many.
+    holds: Arc<Mutex<BTreeMap<u64, usize>>>,
     active: Mutex<Active>,
+}
+
+/// Keeps what is appended from now on from compaction, until it is dropped: a durable record points to it then, or it is given up.
+pub(super) struct Hold {
+    holds: Arc<Mutex<BTreeMap<u64, usize>>>,
+    segment: u64,
 }
 
 /// Where the next frame goes.
@@ -82,7 +91,7 @@ impl Spool {
             orders: Some(orders),
             thread: Some(thread),
         };
-        Ok(Self { segments, keyring, budget, generation: AtomicU64::new(0), active: Mutex::new(active) })
+        Ok(Self { segments, keyring, budget, generation: AtomicU64::new(0), holds: Arc::default(), active: Mutex::new(active) })
     }
 
     pub(super) fn keyring(&self) -> &Keyring {
@@ -98,6 +107,26 @@ impl Spool {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Keep what is appended from now on.
+    pub(super) fn hold(&self) -> Hold {
+        let active = self.lock();
+        *self.holds.lock().unwrap_or_else(PoisonError::into_inner).entry(active.segment).or_default() += 1;
+        Hold { holds: Arc::clone(&self.holds), segment: active.segment }
+    }
+
+    /// The lowest segment in which there may be, or come, what no durable record points to yet.
+    pub(super) fn floor(&self) -> u64 {
+        let active = self.lock();
+        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.keys().next().copied().unwrap_or(u64::MAX).min(active.segment)
+    }
+
+    /// Go on in a new segment, unless nothing is in the present one.
+    pub(super) fn rotate(&self) -> Result<(), Error> {
+        let mut active = self.lock();
+        if active.offset > segment::HEADER_OCTETS { active.rotate() } else { Ok(()) }
+    }
+
     /// Append one sealed frame, header and ciphertext; waits while too much is on its way to the disk.
     pub(super) async fn append(&self, header: &[u8], sealed: &[u8]) -> Result<Extent, Error> {
         let length = header.len() + sealed.len();
@@ -105,10 +134,7 @@ impl Spool {
         let permit = self.budget.acquire_many(octets).await.map_err(|_| Error::Closed)?;
         let mut active = self.lock();
         if active.offset >= SEGMENT_OCTETS {
-            active.hand_over()?;
-            active.segment += 1;
-            active.offset = segment::HEADER_OCTETS;
-            active.is_unmade = true;
+            active.rotate()?;
         }
         if active.is_unmade {
             let number = active.segment;
@@ -180,11 +206,7 @@ impl Spool {
     fn abandon(&self) -> Result<(), Error> {
         let mut active = self.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
-        active.hand_over()?;
-        active.segment += 1;
-        active.offset = segment::HEADER_OCTETS;
-        active.is_unmade = true;
-        Ok(())
+        active.rotate()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Active> {
@@ -193,7 +215,27 @@ impl Spool {
     }
 }
 
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = holds.get_mut(&self.segment) {
+            *count -= 1;
+            if *count == 0 {
+                holds.remove(&self.segment);
+            }
+        }
+    }
+}
+
 impl Active {
+    fn rotate(&mut self) -> Result<(), Error> {
+        self.hand_over()?;
+        self.segment += 1;
+        self.offset = segment::HEADER_OCTETS;
+        self.is_unmade = true;
+        Ok(())
+    }
+
     fn hand_over(&mut self) -> Result<(), Error> {
         if self.gathered.is_empty() {
             return Ok(());

@@ -31,6 +31,8 @@ pub struct Counts {
     pub octets: u64,
     /// Messages that were set aside.
     pub set_aside: u64,
+    /// Messages that are known although their octets need not be kept any longer; not among `messages`.
+    pub removed: u64,
 }
 
 /// The store as a whole.

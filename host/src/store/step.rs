@@ -1,7 +1,10 @@
 //! What a session hands over between two checkpoints, in order: the steps that its checkpoint makes durable.
 
+use std::sync::Arc;
+
 use super::error::Error;
 use super::record::HeaderFields;
+use super::spool::Hold;
 use super::spool::chunk::Appended;
 use crate::model::message::{Arrival, Change, Scope};
 
@@ -23,6 +26,16 @@ pub(super) enum Step {
     Removed { scope: Scope, ids: Vec<String> },
     Retired { scope: Scope },
     State { key: String, value: Option<Vec<u8>> },
+}
+
+impl Step {
+    /// What keeps its body's segments.
+    pub(super) fn hold(&self) -> Option<Arc<Hold>> {
+        match self {
+            Self::Deliver { body, .. } => Some(Arc::clone(&body.hold)),
+            _ => None,
+        }
+    }
 }
 
 /// Refuse a scope outside the contract's bounds.

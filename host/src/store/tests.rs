@@ -7,21 +7,24 @@ use tempfile::TempDir;
 
 use super::{Delivered, Error, Intake, KeySource, Store};
 use crate::clock::Timestamp;
-use crate::model::account::Account;
+use crate::model::account::{Account, Keep};
 use crate::model::message::{Arrival, Part, Scope, Summary};
 use crate::model::name::{AccountId, MessageId};
 
 mod accounts;
 mod adoption;
 mod backup;
+mod compaction;
 mod crash;
 mod damage;
 mod fixture;
 mod intake;
 mod lab;
+mod load;
 mod model;
 mod opening;
 mod repair;
+mod retention;
 mod rotation;
 mod spool;
 
@@ -85,7 +88,7 @@ async fn open(home: &Path) -> Result<Store, Error> {
 }
 
 fn account(id: u32, name: &str) -> Account {
-    Account { id: AccountId(id), name: name.parse().unwrap(), receive: None, created: Timestamp(1) }
+    Account { id: AccountId(id), name: name.parse().unwrap(), receive: None, created: Timestamp(1), keep: Keep::Forever }
 }
 
 fn scope(folder: &str, generation: &str) -> Scope {

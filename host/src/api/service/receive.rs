@@ -11,6 +11,7 @@ use crate::fault::{Fault, Kind};
 use crate::flow::deliver;
 use crate::flow::event::Watcher;
 use crate::flow::receive::receive;
+use crate::flow::retain;
 use crate::model::account::Account;
 use crate::model::name::AccountName;
 
@@ -45,6 +46,7 @@ impl Service {
             passes
         };
         let (passes, followed) = tokio::join!(receiving, deliver::follow(self.host(), watcher, &stop));
+        retain::retain(self.host()).await;
         let mut sinks = Vec::new();
         for followed in followed?.into_iter().filter(|followed| followed.fault.is_some()) {
             let Some(sink) = self.host().sinks().await?.into_iter().find(|sink| sink.name == followed.sink) else { continue };

@@ -57,6 +57,7 @@ impl Service {
             messages: counts.messages,
             octets: counts.octets,
             set_aside: counts.set_aside,
+            removed: counts.removed,
             state: state.map(str::to_owned),
             last_pass: last.as_ref().map(|pass| pass.ended),
             last_complete: last.as_ref().and_then(|pass| pass.complete),

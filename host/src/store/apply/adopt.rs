@@ -17,7 +17,7 @@ use crate::model::message::{Arrival, Part, Scope};
 use crate::model::name::MessageId;
 use crate::store::error::Error;
 use crate::store::layout::{self, Hash, Place};
-use crate::store::record::{BodyRecord, MessageRecord, Octets};
+use crate::store::record::{BodyRecord, MessageRecord, Octets, RemovedRecord};
 use crate::store::repair::DAMAGED_OCTETS;
 
 /// Index entries read at once.
@@ -41,8 +41,8 @@ pub(super) struct Pairing {
 impl Pairing {
     /// A message left a folder.
     pub(super) fn note_left(&mut self, folder: Hash, place: Place, message: &MessageRecord) {
-        if let Some(body) = message.body() {
-            self.left.entry((folder, body.hash)).or_default().insert(place.sequence);
+        if let Some(octets) = message.fingerprint() {
+            self.left.entry((folder, octets.hash)).or_default().insert(place.sequence);
         }
     }
 }
@@ -51,8 +51,8 @@ impl Pairing {
 pub(super) fn is_richer(new: &MessageRecord, held: &MessageRecord) -> bool {
     let worth = |message: &MessageRecord| match &message.octets {
         Octets::SetAside { .. } => 0,
-        Octets::Body(body) if body.part == Part::Headers => 1,
-        Octets::Body(_) => 2,
+        Octets::Body(BodyRecord { part: Part::Headers, .. }) | Octets::Removed(RemovedRecord { part: Part::Headers, .. }) => 1,
+        Octets::Body(_) | Octets::Removed(_) => 2,
     };
     worth(new) > worth(held)
 }
@@ -76,7 +76,7 @@ impl Apply<'_, '_> {
 
     /// The message with the stable id of `arrival` and at least the octets that it would bring.
     pub(super) fn find_stable(&self, arrival: &Arrival) -> Result<Option<Held>, Error> {
-        self.with_stable(arrival.stable.as_deref(), |held| held.is_whole() || (arrival.part == Part::Headers && held.body().is_some()))
+        self.with_stable(arrival.stable.as_deref(), |held| held.has(arrival.part))
     }
 
     /// An id for the message that first arrives as `id`: the same one again after a crash, another one when an earlier message
@@ -182,7 +182,7 @@ fn has_unpaired_place(held: &MessageRecord, scope: &Scope) -> bool {
 }
 
 fn has_same_octets(one: Option<&BodyRecord>, other: &MessageRecord) -> bool {
-    match (one, other.body()) {
+    match (one, other.fingerprint()) {
         (Some(one), Some(other)) => one.hash == other.hash && one.size == other.size && one.part == other.part,
         _ => false,
     }

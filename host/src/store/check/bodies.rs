@@ -36,7 +36,11 @@ impl Check<'_> {
         segments.extend(body.extents.iter().map(|extent| extent.segment));
         let mut chunks = self.open.chunks(place, record.message, body.clone(), sealer);
         loop {
-            let next = chunks.next();
+            let next = match chunks.next() {
+                // Nobody needs it any more.
+                Err(Error::Removed(_)) => return Ok(referenced),
+                next => next,
+            };
             match self.found(Some(place.account), Some(record.message), next)? {
                 Some(Some(octets)) => self.report.octets += octets.len() as u64,
                 Some(None) | None => return Ok(referenced),

@@ -7,7 +7,7 @@ use crate::model::name::AccountId;
 use crate::store::error::Error;
 use crate::store::index;
 use crate::store::layout::{self, Place, kind};
-use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, Octets, SecretRecord, ValueRecord};
+use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, SecretRecord, ValueRecord};
 use crate::store::records::{Raw, place_of};
 use crate::store::watermark::Mark;
 
@@ -77,11 +77,7 @@ impl Check<'_> {
             let found_in = check.found_in(accounts, removed, key);
             entries += check.check_entries(place, &record, removed.contains(&place.account))?;
             let Some(found) = found_in else { return Ok(()) };
-            found.counts.messages += 1;
-            match &record.octets {
-                Octets::Body(body) => found.counts.octets += body.size,
-                Octets::SetAside { .. } => found.counts.set_aside += 1,
-            }
+            found.counts.count(&record, 1);
             for location in &record.locations {
                 *found.generations.entry((location.scope.folder.clone(), location.scope.generation.clone())).or_default() += 1;
             }
@@ -195,6 +191,7 @@ impl Check<'_> {
                 ("messages", counts.messages, found.counts.messages),
                 ("octets of messages", counts.octets, found.counts.octets),
                 ("messages set aside", counts.set_aside, found.counts.set_aside),
+                ("removed messages", counts.removed, found.counts.removed),
                 ("identities", counts.identities, found.counts.identities),
                 ("folders", counts.folders, found.counts.folders),
                 ("secrets", counts.secrets, found.counts.secrets),

@@ -134,7 +134,7 @@ fn foresee(inner: &Inner, open: &Open, scope: &Scope, arrival: &Arrival, hash: &
         for raw in records.scan(&prefix, &[]).take(16) {
             let Some(sequence) = layout::sequence_in(&raw?.0) else { continue };
             let Some(held) = open.message_at(Place { account, sequence })? else { continue };
-            let is_same = held.body().is_some_and(|body| body.hash == *hash);
+            let is_same = held.fingerprint().is_some_and(|octets| octets.hash == *hash);
             let has_stable = arrival.stable.is_some() && held.stable == arrival.stable;
             let places = |is_same_generation: bool| {
                 let here = held.locations.iter().filter(|at| at.scope.folder == scope.folder);

@@ -182,7 +182,7 @@ fn is_here(inner: &Inner, open: &Open, scope: &Scope, arrival: &Arrival) -> Resu
     if staged.is_some_and(|is_whole| is_whole || arrival.part == Part::Headers) {
         return Ok(true);
     }
-    let is_enough = |message: &MessageRecord| message.is_whole() || (arrival.part == Part::Headers && message.body().is_some());
+    let is_enough = |message: &MessageRecord| message.has(arrival.part);
     let identity = layout::identity(inner.account, &layout::scope_hash(index, scope), &layout::id_hash(index, &arrival.id));
     if let Some(identity) = open.records.read::<IdentityRecord>(&identity)? {
         let message = open.message_at(Place { account: inner.account, sequence: identity.sequence })?;

@@ -1,7 +1,9 @@
 //! Bodies as chunks: sealed one by one as octets come in, opened one by one as they go out.
 
-use super::Spool;
+use std::sync::Arc;
+
 use super::frame::FrameHeader;
+use super::{Hold, Spool};
 use crate::model::message::Part;
 use crate::store::error::Error;
 use crate::store::record::{BodyRecord, Extent};
@@ -26,6 +28,7 @@ pub(in crate::store) struct ChunkWriter {
     extents: Vec<Extent>,
     generation: u64,
     writing: Writing,
+    hold: Hold,
 }
 
 /// A body that is in the spool, and not yet in a record.
@@ -35,6 +38,8 @@ pub(in crate::store) struct Appended {
     pub(in crate::store) _writing: Writing,
     /// The spool's generation in which it was begun.
     pub(in crate::store) generation: u64,
+    /// Keeps its segments until a durable record points to them.
+    pub(in crate::store) hold: Arc<Hold>,
 }
 
 impl ChunkWriter {
@@ -59,6 +64,7 @@ impl ChunkWriter {
             extents: Vec::new(),
             generation: spool.generation(),
             writing: sealer.writing(),
+            hold: spool.hold(),
         })
     }
 
@@ -86,7 +92,7 @@ impl ChunkWriter {
         self.seal(spool, true).await?;
         let record =
             BodyRecord { body: self.body, part: self.part, size: self.size, hash: self.hasher.finalize().into(), extents: self.extents };
-        Ok(Appended { record, generation: self.generation, _writing: self.writing })
+        Ok(Appended { record, generation: self.generation, _writing: self.writing, hold: Arc::new(self.hold) })
     }
 
     async fn seal(&mut self, spool: &Spool, is_last: bool) -> Result<(), Error> {
@@ -104,15 +110,20 @@ impl ChunkWriter {
             length: u32::try_from(sealed.len()).unwrap_or(u32::MAX),
         };
         let extent = spool.append(&header.encode(), &sealed).await?;
-        match self.extents.last_mut() {
-            Some(last) if last.segment == extent.segment && last.offset + last.length == extent.offset => last.length += extent.length,
-            _ => self.extents.push(extent),
-        }
+        add_extent(&mut self.extents, extent);
         self.chunk =
             self.chunk.checked_add(1).ok_or(Error::TooLarge { what: "a body", limit: CHUNK_OCTETS as u64 * u64::from(u32::MAX) })?;
         sealed.clear();
         self.buffer = sealed;
         Ok(())
+    }
+}
+
+/// Put a further extent behind others; runs that stand behind each other are one.
+pub(in crate::store) fn add_extent(extents: &mut Vec<Extent>, extent: Extent) {
+    match extents.last_mut() {
+        Some(last) if last.segment == extent.segment && last.offset + last.length == extent.offset => last.length += extent.length,
+        _ => extents.push(extent),
     }
 }
 

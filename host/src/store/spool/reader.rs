@@ -1,6 +1,8 @@
 //! Bodies on their way out, a verified chunk at a time.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::chunk::{CHUNK_OCTETS, open_chunk};
@@ -8,9 +10,12 @@ use super::frame::{FrameHeader, HEADER_OCTETS};
 use super::segment::Segments;
 use crate::model::message::Part;
 use crate::store::error::Error;
-use crate::store::record::BodyRecord;
+use crate::store::record::{BodyRecord, Extent};
 use crate::store::seal::{NO_SUCH_EPOCH, Sealer};
 use crate::store::xchacha::TAG_OCTETS;
+
+/// Times that a body may be found to have been moved away under its reader.
+const RELOCATIONS: u32 = 100;
 
 /// Reads one body from its extents. Blocks.
 pub(in crate::store) struct ChunkReader {
@@ -26,12 +31,18 @@ pub(in crate::store) struct ChunkReader {
     size: u64,
     hasher: blake3::Hasher,
     is_done: bool,
+    /// Chunks before the first that is read were left out: then there is no hash of the whole to compare.
+    is_partial: bool,
+    find: Find,
 }
 
+/// Where the frames of a body are now.
+pub(in crate::store) type Find = Box<dyn Fn(&[u8; 16]) -> Result<Option<Vec<Extent>>, Error> + Send>;
+
 impl ChunkReader {
-    pub(in crate::store) fn new(segments: Arc<Segments>, sealer: Arc<Sealer>, body: BodyRecord, owner: String) -> Self {
+    pub(in crate::store) fn new(segments: Arc<Segments>, sealer: Arc<Sealer>, body: BodyRecord, owner: String, find: Find) -> Self {
         let hasher = sealer.index().body_hasher();
-        Self { segments, sealer, body, owner, extent: 0, within: 0, chunk: 0, size: 0, hasher, is_done: false }
+        Self { segments, sealer, body, owner, extent: 0, within: 0, chunk: 0, size: 0, hasher, is_done: false, is_partial: false, find }
     }
 
     /// The next chunk; none: that was all, and its size and hash are what had been stored.
@@ -51,47 +62,108 @@ impl ChunkReader {
         self.chunk += 1;
         if header.is_last {
             self.is_done = true;
-            if self.size != self.body.size || *self.hasher.finalize().as_bytes() != self.body.hash || self.extent < self.body.extents.len()
-            {
+            let is_hash = self.is_partial || *self.hasher.finalize().as_bytes() == self.body.hash;
+            if self.size != self.body.size || !is_hash || self.extent < self.body.extents.len() {
                 return Err(self.damaged(&place, "the body is not the one that was stored"));
             }
         }
         Ok(Some(octets))
     }
 
+    /// Go on with the chunk in which the octet `offset` stands; how many octets of it stand before. Each chunk is verified by its own
+    /// seal, which knows its number; the hash of the whole is not.
+    pub(in crate::store) fn seek(&mut self, offset: u64) -> usize {
+        const FRAME: u64 = (HEADER_OCTETS + CHUNK_OCTETS + TAG_OCTETS) as u64;
+        let chunk = CHUNK_OCTETS as u64;
+        // Behind the end, the last chunk, of which nothing is left then.
+        let offset = offset.min(self.body.size);
+        let number = (offset / chunk).min(self.body.size.saturating_sub(1) / chunk);
+        self.go_to(number * FRAME);
+        (self.chunk, self.size) = (u32::try_from(number).unwrap_or(u32::MAX), number * chunk);
+        (self.is_partial, self.is_done) = (true, false);
+        usize::try_from(offset - number * chunk).unwrap_or(CHUNK_OCTETS)
+    }
+
     fn read_frame(&mut self) -> Result<(FrameHeader, Vec<u8>, String), Error> {
-        let Some(extent) = self.body.extents.get(self.extent).copied() else {
-            return Err(self.damaged("its record", "the last chunk is missing"));
-        };
-        let offset = extent.offset + self.within;
-        let place = format!("segment {} offset {offset}", extent.segment);
-        let file = self.segments.file(extent.segment)?.ok_or_else(|| self.damaged(&place, "the segment is missing"))?;
-        let read = |octets: &mut [u8], offset| match file.read_exact_at(octets, offset) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged(&place, "the segment ends before the body does"))
+        for _ in 0..RELOCATIONS {
+            let Some(extent) = self.body.extents.get(self.extent).copied() else {
+                return Err(self.damaged("its record", "the last chunk is missing"));
+            };
+            let place = format!("segment {} offset {}", extent.segment, extent.offset + self.within);
+            let Some(file) = self.segments.file(extent.segment)? else {
+                if self.relocate()? {
+                    continue;
+                }
+                return Err(self.damaged(&place, "the segment is missing"));
+            };
+            let (header, sealed) = read_frame(&file, &self.segments.path_of(extent.segment), &extent, self.within, &self.owner)?;
+            self.within += (HEADER_OCTETS + sealed.len()) as u64;
+            if self.within == extent.length {
+                self.extent += 1;
+                self.within = 0;
             }
-            Err(error) => Err(Error::io("read the segment", &self.segments.path_of(extent.segment))(error)),
-        };
-        let mut header = [0; HEADER_OCTETS];
-        read(&mut header, offset)?;
-        let header = FrameHeader::decode(&header).map_err(|finding| self.damaged(&place, finding))?;
-        let length = header.length as usize;
-        let total = (HEADER_OCTETS + length) as u64;
-        if !(TAG_OCTETS..=CHUNK_OCTETS + TAG_OCTETS).contains(&length) || self.within + total > extent.length {
-            return Err(self.damaged(&place, "the frame's length is not one that was written"));
+            return Ok((header, sealed, place));
         }
-        let mut sealed = vec![0; length];
-        read(&mut sealed, offset + HEADER_OCTETS as u64)?;
-        self.within += total;
-        if self.within == extent.length {
+        Err(self.damaged("its record", "it points to segments that are not there"))
+    }
+
+    /// Find the body where compaction has moved it; whether it has.
+    fn relocate(&mut self) -> Result<bool, Error> {
+        let Some(extents) = (self.find)(&self.body.body)? else { return Err(Error::Removed(self.owner.clone())) };
+        if extents == self.body.extents {
+            return Ok(false);
+        }
+        let done = self.body.extents.iter().take(self.extent).map(|extent| extent.length).sum::<u64>() + self.within;
+        self.body.extents = extents;
+        self.go_to(done);
+        Ok(true)
+    }
+
+    /// Read on behind so many octets of frames.
+    fn go_to(&mut self, mut octets: u64) {
+        self.extent = 0;
+        for extent in &self.body.extents {
+            if octets < extent.length {
+                break;
+            }
+            octets -= extent.length;
             self.extent += 1;
-            self.within = 0;
         }
-        Ok((header, sealed, place))
+        self.within = octets;
     }
 
     fn damaged(&self, place: &str, finding: &'static str) -> Error {
         Error::Damaged { operation: "read a body", place: format!("{}, {place}", self.owner), finding }
     }
+}
+
+/// The frame that stands `within` octets behind an extent's begin, unopened.
+pub(in crate::store) fn read_frame(
+    file: &File,
+    path: &Path,
+    extent: &Extent,
+    within: u64,
+    owner: &str,
+) -> Result<(FrameHeader, Vec<u8>), Error> {
+    let offset = extent.offset + within;
+    let damaged = |finding| {
+        let place = format!("{owner}, segment {} offset {offset}", extent.segment);
+        Error::Damaged { operation: "read a body", place, finding }
+    };
+    let read = |octets: &mut [u8], offset| match file.read_exact_at(octets, offset) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(damaged("the segment ends before the body does")),
+        Err(error) => Err(Error::io("read the segment", path)(error)),
+    };
+    let mut header = [0; HEADER_OCTETS];
+    read(&mut header, offset)?;
+    let header = FrameHeader::decode(&header).map_err(damaged)?;
+    let length = header.length as usize;
+    let total = (HEADER_OCTETS + length) as u64;
+    if !(TAG_OCTETS..=CHUNK_OCTETS + TAG_OCTETS).contains(&length) || within + total > extent.length {
+        return Err(damaged("the frame's length is not one that was written"));
+    }
+    let mut sealed = vec![0; length];
+    read(&mut sealed, offset + HEADER_OCTETS as u64)?;
+    Ok((header, sealed))
 }

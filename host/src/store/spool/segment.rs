@@ -110,19 +110,21 @@ impl Segments {
         let header = encode_header(&Header { segment, epoch, store: self.store });
         at(Failpoint::SegmentHeader, || file.write_all_at(&header, 0)).map_err(Error::io("write to the segment", &path))?;
         let file = Arc::new(file);
-        self.keep_open(segment, &file);
+        keep_open(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner), segment, &file);
         Ok(file)
     }
 
     /// A handle to write through.
     pub(super) fn file_to_write(&self, segment: u64) -> Result<Arc<File>, Error> {
-        if let Some(file) = self.opened(segment) {
-            return Ok(file);
+        // Locked while it is opened, lest a handle of a segment that is just being removed be kept, and its octets with it.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(&segment) {
+            return Ok(Arc::clone(file));
         }
         let path = self.path_of(segment);
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open the segment", &path))?;
         let file = Arc::new(file);
-        self.keep_open(segment, &file);
+        keep_open(&mut open, segment, &file);
         Ok(file)
     }
 
@@ -151,18 +153,26 @@ impl Segments {
         })
     }
 
-    fn opened(&self, segment: u64) -> Option<Arc<File>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&segment).map(Arc::clone)
-    }
-
-    fn keep_open(&self, segment: u64, file: &Arc<File>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= OPEN_FILES {
-            // The oldest goes; readers that have it keep their handle.
-            open.pop_first();
+    /// Remove segments that no record points to. Readers that have one open read on.
+    pub(in crate::store) fn remove(&self, segments: impl Iterator<Item = u64>) -> Result<(), Error> {
+        let mut has_removed = false;
+        for segment in segments {
+            let path = self.path_of(segment);
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.remove(&segment);
+            at(Failpoint::SegmentRemove, || fs::remove_file(&path)).map_err(Error::io("remove the segment", &path))?;
+            has_removed = true;
         }
-        open.insert(segment, Arc::clone(file));
+        if has_removed { files::sync_folder(&self.folder) } else { Ok(()) }
     }
+}
+
+fn keep_open(open: &mut BTreeMap<u64, Arc<File>>, segment: u64, file: &Arc<File>) {
+    if open.len() >= OPEN_FILES {
+        // The oldest goes; readers that have it keep their handle.
+        open.pop_first();
+    }
+    open.insert(segment, Arc::clone(file));
 }
 
 fn encode_header(header: &Header) -> Vec<u8> {

@@ -16,7 +16,9 @@ use random::Random;
 use workload::{ACCOUNTS, Expected, ExpectedStore, OF_STORE, Standing};
 
 mod child;
+mod disk;
 mod failpoints;
+mod power;
 mod random;
 mod workload;
 
@@ -46,6 +48,11 @@ impl Laboratory {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { seed, home: folder.path().join("home"), folder }
+    }
+
+    /// On a disk that is mounted somewhere.
+    fn on(home: &Path, seed: u64) -> Self {
+        Self { home: home.to_owned(), ..Self::new(seed) }
     }
 
     /// Begin a child.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::Retention;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -14,6 +15,8 @@ enum Act {
     Checkpoint,
     Abandon,
     Reopen,
+    Compact,
+    GiveUp,
 }
 
 /// Folder, generation, id.
@@ -30,6 +33,7 @@ struct ModelMessage {
     octets: u8,
     stable: Option<u8>,
     places: Vec<At>,
+    is_given_up: bool,
 }
 
 impl Model {
@@ -41,7 +45,7 @@ impl Model {
                 Act::Deliver { at, octets, stable } => self.deliver(*at, *octets, *stable, &mut left),
                 Act::Removed { at } => self.remove(|place| place == at, &mut left),
                 Act::Retired { folder, generation } => self.remove(|place| (place.0, place.1) == (*folder, *generation), &mut left),
-                Act::Checkpoint | Act::Abandon | Act::Reopen => {}
+                Act::Checkpoint | Act::Abandon | Act::Reopen | Act::Compact | Act::GiveUp => {}
             }
         }
     }
@@ -77,7 +81,7 @@ impl Model {
                 message.places.push(at);
                 message.stable = stable.or(message.stable);
             }
-            None => self.messages.push(ModelMessage { born: at, octets, stable, places: vec![at] }),
+            None => self.messages.push(ModelMessage { born: at, octets, stable, places: vec![at], is_given_up: false }),
         }
     }
 
@@ -109,6 +113,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Checkpoint),
         1 => Just(Act::Abandon),
         1 => Just(Act::Reopen),
+        1 => Just(Act::Compact),
+        1 => Just(Act::GiveUp),
     ]
 }
 
@@ -133,6 +139,18 @@ async fn play(acts: Vec<Act>) {
                 intake.checkpoint(scope("0", "0"), vec![1]).await.unwrap();
                 model.commit(&staged);
                 staged.clear();
+                compare(&home, &model).await;
+                continue;
+            }
+            Act::Compact => {
+                home.store.compact().await.unwrap();
+                compare(&home, &model).await;
+                continue;
+            }
+            Act::GiveUp => {
+                let all = Retention { stored_before: Timestamp(u64::MAX), up_to: u64::MAX };
+                home.store.retain(AccountId(1), all, Timestamp::now()).await.unwrap();
+                model.messages.iter_mut().for_each(|message| message.is_given_up = true);
                 compare(&home, &model).await;
                 continue;
             }
@@ -176,6 +194,7 @@ async fn compare(home: &Home, model: &Model) {
     let expected: Vec<_> = model
         .messages
         .iter()
+        .filter(|message| !message.is_given_up)
         .map(|message| {
             let mut places = message.places.clone();
             places.sort_unstable();

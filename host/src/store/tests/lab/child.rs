@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -56,10 +57,26 @@ async fn run(orders: Arc<Orders>) {
     }
     let mut tasks: Vec<_> = (1..=ACCOUNTS).map(|id| tokio::spawn(receive(store.clone(), Arc::clone(&orders), id))).collect();
     tasks.push(tokio::spawn(keep_store(store.clone(), Arc::clone(&orders))));
+    let compacting = tokio::spawn(compact(store.clone(), orders.steps));
     for task in tasks {
         task.await.unwrap();
     }
+    compacting.await.unwrap();
     let _ = store.close().await;
+}
+
+/// Makes garbage and compacts the spool, again and again, while the others receive.
+async fn compact(store: Store, times: u64) {
+    for at in 0..times {
+        let intake = store.intake(AccountId(1));
+        if hand_over(&intake, scope("INBOX", "1"), "given-up", &vec![0; 20_000]).await.is_err() {
+            return;
+        }
+        drop(intake);
+        // What fails is for the next one to deal with.
+        let _ = store.compact().await;
+        tokio::time::sleep(Duration::from_millis(at % 7)).await;
+    }
 }
 
 /// One account's steps, from the one that its cursor says.

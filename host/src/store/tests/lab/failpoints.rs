@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 
 /// Steps of each account: enough to pass every failpoint several times.
-const STEPS: u64 = 10;
+const STEPS: u64 = 6;
 
 /// Calls that change what is on disk. In the sources of the store they stand inside a failpoint.
 const CALLS: &[&str] = &[
@@ -40,7 +40,7 @@ fn a_child_killed_before_and_after_every_step() {
                 assert!(laboratory.run(STEPS, Some(&first)).signal() == Some(9), "{first}: no child passes it");
             }
             laboratory.verify(&first);
-            let later = format!("{point:?} {moment} kill {}", 1 + random.below(6));
+            let later = format!("{point:?} {moment} kill {}", 1 + random.below(4));
             laboratory.run(STEPS, Some(&later));
             laboratory.verify(&format!("{first}, then {later}"));
         }
