@@ -1,5 +1,6 @@
 //! Accounts as operators write them: a form with gaps, checked as a whole before anything is kept.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,12 +10,19 @@ use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::limits::Overrides;
 use crate::model::account::{Account, Keep, Role};
-use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security, Timeouts, Trust};
+use crate::model::endpoint::{Endpoint, Fingerprint, Held, Protocol, Security, Timeouts, TlsVersion, Trust};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountId, AccountName, ConnectorId};
+use crate::model::network::Network;
 
 /// The name of the endpoint behind an account's receiving role, in manifests and in the vault.
 pub const RECEIVE: &str = "receive";
+
+/// The password for the proxy behind [`RECEIVE`], in the vault. No manifest can declare a name with a slash.
+pub const RECEIVE_PROXY: &str = "receive/proxy";
+
+/// The private key of the client's certificate for [`RECEIVE`], in the vault.
+pub const RECEIVE_CLIENT_KEY: &str = "receive/client-key";
 
 /// What marks a setting as a limit of the host's.
 const LIMIT_PREFIX: &str = "limit.";
@@ -39,12 +47,24 @@ pub struct Form {
     pub ca_file: Option<PathBuf>,
     /// Certificates believed whatever their issuer; replaces the former ones.
     pub pins: Option<Vec<Fingerprint>>,
-    /// Proxy URL; "" for none.
+    /// Keys believed whatever certificate is made over them; replaces the former ones.
+    pub key_pins: Option<Vec<Fingerprint>>,
+    /// The oldest TLS that is spoken.
+    pub tls_min: Option<TlsVersion>,
+    /// The client's certificate with its chain, as PEM; "" for none.
+    pub client_certificate: Option<String>,
+    /// Proxy URL without a password; "" for none.
     pub proxy: Option<String>,
+    /// An address of this machine; "" for the system's choice.
+    pub local_address: Option<String>,
+    /// Near networks in which the server may be; replaces the former ones.
+    pub networks: Option<Vec<Network>>,
     /// Milliseconds.
     pub connect_timeout_ms: Option<u64>,
     /// Milliseconds.
     pub read_timeout_ms: Option<u64>,
+    /// Milliseconds.
+    pub idle_timeout_ms: Option<u64>,
     /// Folders to receive; replaces the former ones.
     pub folders: Option<Vec<String>>,
     /// How long mail is kept.
@@ -88,7 +108,10 @@ impl Form {
             auth: None,
             trust: Trust::default(),
             proxy: None,
+            local_address: None,
+            networks: Vec::new(),
             timeouts: Timeouts::default(),
+            held: Held::default(),
         };
         let connector = self.receive.clone().ok_or_else(|| missing("--receive CONNECTOR"))?;
         let role = Role { connector, endpoint, folders: Vec::new(), settings, limits: Overrides::default() };
@@ -147,14 +170,32 @@ impl Form {
         if let Some(pins) = &self.pins {
             endpoint.trust.pins.clone_from(pins);
         }
+        if let Some(pins) = &self.key_pins {
+            endpoint.trust.key_pins.clone_from(pins);
+        }
+        if let Some(version) = self.tls_min {
+            endpoint.trust.min_version = version;
+        }
+        if let Some(certificate) = &self.client_certificate {
+            endpoint.trust.client_certificate = Some(certificate.clone()).filter(|certificate| !certificate.is_empty());
+        }
         if let Some(proxy) = &self.proxy {
             endpoint.proxy = check_proxy(proxy)?;
+        }
+        if let Some(address) = &self.local_address {
+            endpoint.local_address = check_local_address(address)?;
+        }
+        if let Some(networks) = &self.networks {
+            endpoint.networks.clone_from(networks);
         }
         if let Some(millis) = self.connect_timeout_ms {
             endpoint.timeouts.connect = check_timeout("--connect-timeout-ms", millis)?;
         }
         if let Some(millis) = self.read_timeout_ms {
             endpoint.timeouts.read = check_timeout("--read-timeout-ms", millis)?;
+        }
+        if let Some(millis) = self.idle_timeout_ms {
+            endpoint.timeouts.idle = check_timeout("--idle-timeout-ms", millis)?;
         }
         if let Some(folders) = &self.folders {
             role.folders.clone_from(folders);
@@ -189,7 +230,7 @@ pub const fn default_port(protocol: Protocol, security: Security) -> Option<u16>
 
 fn check_server(server: &str) -> Result<String, Fault> {
     let bare = server.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(server);
-    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+    let is_address = bare.parse::<IpAddr>().is_ok();
     let is_name =
         !bare.is_empty() && bare.len() <= 253 && !bare.contains(|c: char| c.is_whitespace() || c.is_control() || "/:@".contains(c));
     if is_address || is_name {
@@ -232,7 +273,23 @@ fn check_proxy(proxy: &str) -> Result<Option<String>, Fault> {
     if url.host_str().is_none() {
         return Err(refused("it names no host"));
     }
+    if url.password().is_some() {
+        // Commands take it out before they ask; a record never holds one.
+        return Err(refused("its password has to be given apart"));
+    }
     Ok(Some(proxy.to_owned()))
+}
+
+fn check_local_address(address: &str) -> Result<Option<IpAddr>, Fault> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let address = address.parse::<IpAddr>().map_err(|error| {
+        Fault::new(Kind::Usage, format!("take `--local-address {}`", address.escape_debug()))
+            .because(&error)
+            .with_remedy("write an address of this machine, such as 192.0.2.7; `ip address` lists them")
+    })?;
+    Ok(Some(address.to_canonical()))
 }
 
 fn check_timeout(option: &str, millis: u64) -> Result<Duration, Fault> {
@@ -283,10 +340,12 @@ mod tests {
         for server in ["imaps://mail.example.com", "mail.example.com:993", "a b", ""] {
             assert!(fill(&Form { server: Some(server.to_owned()), ..form() }).is_err(), "{server}");
         }
-        for proxy in ["ftp://x", "proxy:1080", "socks5://"] {
+        for proxy in ["ftp://x", "proxy:1080", "socks5://", "socks5://me:secret@proxy"] {
             assert!(fill(&Form { proxy: Some(proxy.to_owned()), ..form() }).is_err(), "{proxy}");
         }
         assert!(fill(&Form { connect_timeout_ms: Some(0), ..form() }).is_err());
+        assert!(fill(&Form { idle_timeout_ms: Some(3_600_001), ..form() }).is_err());
+        assert!(fill(&Form { local_address: Some("eth0".to_owned()), ..form() }).is_err());
         assert!(fill(&Form { port: Some(0), ..form() }).is_err());
         assert!(fill(&Form { auth: Some(Auth::Only(Mechanism::Apop)), ..form() }).is_err());
         assert!(fill(&Form { set: vec![("limit.memory-octets".to_owned(), "1".to_owned())], ..form() }).is_err());

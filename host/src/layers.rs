@@ -48,6 +48,41 @@ fn sockets_sled_and_wasmtime_have_one_owner_each() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// A table that names tests which do not exist promises what nobody checks.
+#[test]
+fn every_test_that_the_tables_of_attacks_name_exists() {
+    let root = Path::new(ROOT).join("..");
+    let security = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let files: Vec<_> = [root.join("host/src"), root.join("tests/e2e")].iter().flat_map(|folder| sources(folder)).collect();
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let mut modules = BTreeSet::new();
+    for file in &files {
+        modules.extend(file.components().filter_map(|part| Some(part.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())));
+    }
+    let has_module = |module: &str| modules.contains(module);
+    let (mut named, mut missing) = (0, Vec::new());
+    for row in security.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let Some(tests) = cells.get(2) else { continue };
+        for test in tests.split('`').skip(1).step_by(2) {
+            named += 1;
+            let parts: Vec<_> = test.split("::").collect();
+            let exists = match parts.as_slice() {
+                // All tests of a module.
+                [.., module, "tests"] => has_module(module),
+                [test] if test.contains('/') => root.join(test).exists(),
+                [.., test] => text.contains(&format!("fn {test}(")) || has_module(test),
+                [] => false,
+            };
+            if !exists {
+                missing.push(test.to_owned());
+            }
+        }
+    }
+    assert!(named > 30, "{named} tests are named");
+    assert!(missing.is_empty(), "SECURITY.md names tests that do not exist: {missing:?}");
+}
+
 /// "| `net` | base, `connector` |" rows under the heading "Import table".
 fn table() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(Path::new(ROOT).join("../ARCHITECTURE.md")).unwrap();

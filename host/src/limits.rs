@@ -187,6 +187,15 @@ pub const DIAL_ADDRESSES: usize = 10;
 /// How long an address may take before the next one is tried beside it (RFC 8305 section 5).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 
+/// The longest file with a client's certificates, and with its key.
+pub const CLIENT_CERTIFICATE_OCTETS: usize = 64 << 10;
+
+/// The most TLS configurations, each with its sessions, that are kept between lines; an account has one or two.
+pub const TLS_CONFIGS: usize = 512;
+
+/// The most servers of one account whose TLS sessions are kept.
+pub const TLS_SESSIONS: usize = 16;
+
 /// The longest head of an HTTP proxy's answer to CONNECT.
 pub const PROXY_HEAD_OCTETS: usize = 16 << 10;
 

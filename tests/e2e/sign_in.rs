@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
 use harness::postfix::Postfix;
 use postrider::fault::{Fault, Kind};
-use postrider::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
+use postrider::model::endpoint::{Endpoint, Held, Protocol, Security, Timeouts, Trust};
 use postrider::model::mechanism::Mechanism;
 use postrider::net::{self, Opening, Unobserved};
 use postrider::secret::Secret;
@@ -81,7 +81,10 @@ fn endpoint(dovecot: &Dovecot, (protocol, security): (Protocol, Security), auth:
         auth,
         trust: Trust { ca_file: Some(dovecot.ca_file()), ..Trust::default() },
         proxy: None,
-        timeouts: Timeouts { connect: Duration::from_secs(30), read: Duration::from_secs(30) },
+        local_address: None,
+        networks: Vec::new(),
+        timeouts: Timeouts { connect: Duration::from_secs(30), read: Duration::from_secs(30), ..Timeouts::default() },
+        held: Held::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! are milliseconds since 1970, durations milliseconds, sizes octets.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,11 +15,13 @@ use crate::connector::registry::{Listed, Proposal};
 use crate::fault::Fault;
 use crate::flow::receive::PassReport;
 use crate::model::account::{Account, Keep, Role};
-use crate::model::endpoint::{Fingerprint, Protocol, Security};
+use crate::model::endpoint::{Fingerprint, Protocol, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
+use crate::model::network::Network;
 use crate::model::sink::Target;
+use crate::net::tls::client;
 use crate::net::{Stage, StageReport};
 use crate::secret::Secret;
 use crate::store::{BackedUp, CheckReport, CompactReport, KeyState, RepairReport, Rotated, Status};
@@ -114,12 +117,26 @@ pub struct RoleView {
     pub ca_file: Option<PathBuf>,
     /// Certificates that are believed whatever their issuer.
     pub pins: Vec<Fingerprint>,
+    /// Keys that are believed whatever certificate is made over them.
+    pub key_pins: Vec<Fingerprint>,
+    /// The oldest TLS that is spoken.
+    pub tls_min: TlsVersion,
+    /// The client's certificate in short.
+    pub client_certificate: Option<String>,
     /// The proxy, without its password.
     pub proxy: Option<String>,
+    /// Whether a password for the proxy is stored.
+    pub has_proxy_password: bool,
+    /// The address of this machine from which lines go out.
+    pub local_address: Option<IpAddr>,
+    /// Near networks in which the server may be.
+    pub networks: Vec<Network>,
     /// For name, connect, proxy, TLS and sign-in, each.
     pub connect_timeout_ms: u64,
     /// For one read or write.
     pub read_timeout_ms: u64,
+    /// For a line that carries nothing.
+    pub idle_timeout_ms: u64,
     /// Ids of the folders to receive; empty: all.
     pub folders: Vec<String>,
     /// The connector's settings.
@@ -129,17 +146,16 @@ pub struct RoleView {
 }
 
 impl AccountView {
-    /// Of an account whose password is stored, or not.
+    /// Of an account whose password, and whose proxy's, is stored or not.
     #[must_use]
-    pub fn new(account: Account, has_secret: bool) -> Self {
-        let receive = account.receive.map(|role| RoleView::new(role, has_secret));
+    pub fn new(account: Account, has_secret: bool, has_proxy_password: bool) -> Self {
+        let receive = account.receive.map(|role| RoleView::new(role, has_secret, has_proxy_password));
         Self { name: account.name, created: account.created, receive, keep: account.keep }
     }
 }
 
 impl RoleView {
-    fn new(role: Role, has_secret: bool) -> Self {
-        let proxy = role.endpoint.redacted_proxy();
+    fn new(role: Role, has_secret: bool, has_proxy_password: bool) -> Self {
         let Role { connector, endpoint, folders, settings, limits } = role;
         Self {
             connector,
@@ -152,9 +168,16 @@ impl RoleView {
             has_secret,
             ca_file: endpoint.trust.ca_file,
             pins: endpoint.trust.pins,
-            proxy,
+            key_pins: endpoint.trust.key_pins,
+            tls_min: endpoint.trust.min_version,
+            client_certificate: endpoint.trust.client_certificate.as_deref().map(client::in_short),
+            proxy: endpoint.proxy,
+            has_proxy_password,
+            local_address: endpoint.local_address,
+            networks: endpoint.networks,
             connect_timeout_ms: millis(endpoint.timeouts.connect),
             read_timeout_ms: millis(endpoint.timeouts.read),
+            idle_timeout_ms: millis(endpoint.timeouts.idle),
             folders,
             settings: serde_json::from_str(&settings).unwrap_or_default(),
             limits: limits.iter().map(|(name, value)| (name.to_owned(), value)).collect(),

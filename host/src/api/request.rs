@@ -189,11 +189,17 @@ impl Request {
 /// What an operator wrote about an account, with its password.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountChange {
-    /// All but the password. The proxy's URL in it may hold another one.
+    /// All but the secrets.
     pub form: Form,
     /// The password; none: leave the one that there is.
     #[serde(with = "secret_field", default)]
     pub secret: Option<Secret>,
+    /// The proxy's password; none: leave the one that there is, empty: forget it.
+    #[serde(with = "secret_field", default)]
+    pub proxy_password: Option<Secret>,
+    /// The private key of the client's certificate; none: leave the one that there is, empty: forget it.
+    #[serde(with = "secret_field", default)]
+    pub client_key: Option<Secret>,
 }
 
 impl fmt::Debug for AccountChange {

@@ -1,21 +1,26 @@
 //! `postrider account`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::OsStringValueParser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
 use super::context::{Context, absolute, unexpected};
 use super::text::{clean, count, fields, millis, table};
 use super::{progress, terminal};
 use crate::account::{Auth, Form};
 use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, StageView, TestView};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::model::account::Keep;
-use crate::model::endpoint::{Fingerprint, Security};
+use crate::model::endpoint::{Fingerprint, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
+use crate::model::network::Network;
+use crate::net::proxy::Proxy;
+use crate::net::tls::client;
+use crate::secret::Secret;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -92,18 +97,48 @@ pub(super) struct Fields {
     /// Believe the server's certificate with this fingerprint whatever its issuer; can be repeated
     #[arg(long = "pin", value_name = "SHA256")]
     pins: Vec<Fingerprint>,
-    /// Believe no fingerprint any more
-    #[arg(long, conflicts_with = "pins")]
+    /// Believe every certificate over the key with this fingerprint (of SubjectPublicKeyInfo), so that renewals pass; can be repeated
+    #[arg(long = "pin-key", value_name = "SHA256")]
+    key_pins: Vec<Fingerprint>,
+    /// Believe no fingerprint any more, of certificates and of keys
+    #[arg(long, conflicts_with_all = ["pins", "key_pins"])]
     no_pins: bool,
-    /// `socks5://`, `socks5h://` or `http://` with [user:password@]host:port; empty for none
+    /// The oldest TLS that is spoken; 1.2 by default
+    #[arg(long, value_name = "VERSION", value_parser = tls_version_parser())]
+    tls_min: Option<TlsVersion>,
+    /// A PEM file with the certificate that is shown to the server, and its chain; it is copied into the account
+    #[arg(long, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
+    /// A PEM file with its private key, which is copied into the sealed store; not needed where it stands in the same file
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// Show no certificate any more, and forget its key
+    #[arg(long, conflicts_with = "client_cert")]
+    no_client_cert: bool,
+    /// `socks5://`, `socks5h://` (the proxy resolves names) or `http://` with [user[:password]@]host:port; empty for none
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Read the proxy's password from stdin, so that it stands in no command line
+    #[arg(long, conflicts_with = "password_stdin")]
+    proxy_password_stdin: bool,
+    /// The address of this machine from which lines go out; empty for the system's choice
+    #[arg(long, value_name = "ADDRESS")]
+    local_address: Option<String>,
+    /// The server may be in this near network although its name is a public one, as in `10.0.0.0/8`; can be repeated
+    #[arg(long = "network", value_name = "NETWORK")]
+    networks: Vec<Network>,
+    /// The server is in no near network any more
+    #[arg(long, conflicts_with = "networks")]
+    no_networks: bool,
     /// For name, connect, proxy, TLS and sign-in, each
     #[arg(long, value_name = "N")]
     connect_timeout_ms: Option<u64>,
     /// For one read or write
     #[arg(long, value_name = "N")]
     read_timeout_ms: Option<u64>,
+    /// For a line that carries nothing, whatever is waited for: above the pause between two IDLEs
+    #[arg(long, value_name = "N")]
+    idle_timeout_ms: Option<u64>,
     /// Receive this folder only; can be repeated
     #[arg(long = "folder", value_name = "FOLDER")]
     folders: Vec<String>,
@@ -171,6 +206,23 @@ impl Fields {
         } else {
             None
         };
+        let (proxy, mut proxy_password) = match self.proxy.as_deref().filter(|proxy| !proxy.is_empty()) {
+            Some(proxy) => Proxy::part_password(proxy)?,
+            None => (self.proxy.clone(), self.proxy.as_ref().map(|_| Secret::new(Vec::new()))),
+        };
+        if self.proxy_password_stdin {
+            proxy_password = Some(terminal::password_from_stdin()?);
+        }
+        let (client_certificate, client_key) = match &self.client_cert {
+            Some(path) => {
+                let key = self.client_key.as_ref().unwrap_or(path);
+                let (certificate, key) =
+                    client::read_pem(&read_file("--client-cert", path).await?, &read_file("--client-key", key).await?)?;
+                (Some(certificate), Some(key))
+            }
+            None if self.no_client_cert => (Some(String::new()), Some(Secret::new(Vec::new()))),
+            None => (None, None),
+        };
         let form = Form {
             receive,
             server: self.server,
@@ -180,14 +232,20 @@ impl Fields {
             auth: self.auth,
             ca_file: self.ca.as_deref().map(absolute).transpose()?,
             pins: (self.no_pins || !self.pins.is_empty()).then_some(self.pins),
-            proxy: self.proxy,
+            key_pins: (self.no_pins || !self.key_pins.is_empty()).then_some(self.key_pins),
+            tls_min: self.tls_min,
+            client_certificate,
+            proxy,
+            local_address: self.local_address,
+            networks: (self.no_networks || !self.networks.is_empty()).then_some(self.networks),
             connect_timeout_ms: self.connect_timeout_ms,
             read_timeout_ms: self.read_timeout_ms,
+            idle_timeout_ms: self.idle_timeout_ms,
             folders: (self.all_folders || !self.folders.is_empty()).then_some(self.folders),
             keep: self.keep,
             set: self.set,
         };
-        Ok(AccountChange { form, secret })
+        Ok(AccountChange { form, secret, proxy_password, client_key })
     }
 }
 
@@ -218,6 +276,11 @@ fn describe(account: &AccountView) -> String {
         let settings = role.settings.as_object().filter(|settings| !settings.is_empty());
         let limits: Vec<_> = role.limits.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let pins: Vec<_> = role.pins.iter().map(ToString::to_string).collect();
+        let key_pins: Vec<_> = role.key_pins.iter().map(ToString::to_string).collect();
+        let sealed = if role.has_proxy_password { " (password stored, sealed)" } else { "" };
+        let proxy = role.proxy.as_ref().map_or_else(String::new, |proxy| format!("{proxy}{sealed}"));
+        let networks: Vec<_> = role.networks.iter().map(ToString::to_string).collect();
+        let [connect, read, idle] = [role.connect_timeout_ms, role.read_timeout_ms, role.idle_timeout_ms].map(millis);
         pairs.extend([
             ("Receives with", role.connector.to_string()),
             ("Server", authority(role)),
@@ -227,8 +290,13 @@ fn describe(account: &AccountView) -> String {
             ("Password", if role.has_secret { "stored, sealed" } else { "none" }.to_owned()),
             ("Authorities", role.ca_file.as_ref().map_or_else(|| "the system's".to_owned(), |file| file.display().to_string())),
             ("Pins", pins.join(" ")),
-            ("Proxy", role.proxy.clone().unwrap_or_default()),
-            ("Time-outs", format!("connect {}, read {}", millis(role.connect_timeout_ms), millis(role.read_timeout_ms))),
+            ("Pinned keys", key_pins.join(" ")),
+            ("Oldest TLS", if role.tls_min == TlsVersion::default() { String::new() } else { role.tls_min.to_string() }),
+            ("Shows", role.client_certificate.clone().unwrap_or_default()),
+            ("Proxy", proxy),
+            ("Goes out from", role.local_address.map(|address| address.to_string()).unwrap_or_default()),
+            ("Near networks", networks.join(", ")),
+            ("Time-outs", format!("connect {connect}, read {read}, idle {idle}")),
             ("Folders", if role.folders.is_empty() { "all".to_owned() } else { role.folders.join(", ") }),
             ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
             ("Limits", limits.join(" ")),
@@ -273,6 +341,16 @@ fn line(stage: &StageView) -> String {
         Some(fault) => ("failed", fault.to_string()),
     };
     format!("{:<9} {word:<6} {:>8}  {}\n", stage.stage, millis(stage.elapsed_ms), clean(&finding))
+}
+
+/// A file that may hold a key: no copy of it stays in memory.
+async fn read_file(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let read = tokio::fs::read(path).await.map(Zeroizing::new);
+    read.map_err(|error| Fault::new(Kind::Usage, format!("read the file of `{option}`, `{}`", path.display())).because(&error))
+}
+
+fn tls_version_parser() -> impl TypedValueParser<Value = TlsVersion> {
+    PossibleValuesParser::new(["1.2", "1.3"]).map(|version| if version == "1.3" { TlsVersion::V1_3 } else { TlsVersion::V1_2 })
 }
 
 fn security_parser() -> impl TypedValueParser<Value = Security> {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io::{IsTerminal, Read};
 
 use console::Term;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Kind};
@@ -36,9 +38,11 @@ pub(super) async fn ask_password(what: &str) -> Result<Secret, Fault> {
 pub(super) async fn ask_secret(what: &str, question: &str) -> Result<Secret, Fault> {
     let (question, operation) = (question.to_owned(), format!("ask for the {what}"));
     let without_terminal = Fault::new(Kind::Usage, operation.clone()).because_words("there is no terminal");
-    let answer = ask(without_terminal, move |term| {
+    let answer = ask(without_terminal, true, move |term| {
         term.write_str(&question)?;
-        let password = term.read_secure_line().map(Secret::from);
+        // Not the terminal's own `read_line`, which shows what is typed.
+        let mut line = Zeroizing::new(String::new());
+        let password = std::io::stdin().read_line(&mut line).map(|_| Secret::new(line.trim_end_matches(['\r', '\n'])));
         term.write_line("")?;
         password
     })
@@ -57,7 +61,7 @@ pub(super) async fn confirm(operation: &str, question: &str) -> Result<(), Fault
     let without_terminal =
         Fault::new(Kind::Usage, operation).because_words("there is no terminal to ask on").with_remedy("add `--yes` where it is meant");
     let question = format!("{question} [y/N] ");
-    let answer = ask(without_terminal, move |term| {
+    let answer = ask(without_terminal, false, move |term| {
         term.write_str(&question)?;
         term.read_line()
     })
@@ -83,16 +87,44 @@ fn password_from(input: impl Read) -> Result<Secret, Fault> {
     Ok(Secret::new(password))
 }
 
-/// Run a question on a thread that may wait.
+/// Run a question on a thread that may wait, where `hides` without echo. A signal ends it; in any case the terminal is left as it was.
 async fn ask<T: Send + 'static>(
     without_terminal: Fault,
+    hides: bool,
     question: impl FnOnce(&Term) -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Fault> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(without_terminal);
     }
     let failed = |error: &(dyn Error + 'static)| Fault::new(Kind::Usage, "ask on the terminal").because(error);
-    tokio::task::spawn_blocking(move || question(&Term::stderr())).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return Err(Fault::new(Kind::Usage, "ask on the terminal").because_words("signals cannot be waited for"));
+    };
+    // The echo goes before the question comes, so that nothing typed after it is shown, and is turned on again here and nowhere else:
+    // the thread below may never return.
+    let before = tcgetattr(std::io::stdin()).map_err(|error| failed(&error))?;
+    if hides {
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden).map_err(|error| failed(&error))?;
+    }
+    // No thread of the run-time's: its end would wait for one that still reads.
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer.send(question(&Term::stderr())));
+    let answer = tokio::select! {
+        answer = answered => Some(answer),
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+    };
+    if hides && let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Flush, &before) {
+        tracing::warn!(%error, "Cannot turn the terminal's echo on again: `stty echo` does");
+    }
+    let Some(answer) = answer else {
+        // The shell's prompt begins on a line of its own; a terminal that is gone needs none.
+        let _ = Term::stderr().write_line("");
+        return Err(Fault::new(Kind::Cancelled, "ask on the terminal").because_words("asked to stop"));
+    };
+    answer.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
 }
 
 #[cfg(test)]

@@ -58,9 +58,7 @@ impl HttpAccess {
         }
         let client = http::Client::new(http::Settings {
             origins,
-            trust: server.trust.clone(),
-            proxy: server.proxy.clone(),
-            timeouts: server.timeouts,
+            server: server.clone(),
             body_octets: limits.http_body_octets,
             exchanges: usize::try_from(limits.http_exchanges).unwrap_or(usize::MAX),
         });

@@ -10,7 +10,7 @@ use super::credentials::VaultBroker;
 use super::event::{Event, Watcher};
 use super::mailroom::{AccountMailroom, Tally};
 use super::standing::{LastPass, SinkFailure, Standings};
-use crate::account::RECEIVE;
+use crate::account::{RECEIVE, RECEIVE_CLIENT_KEY, RECEIVE_PROXY};
 use crate::clock::Timestamp;
 use crate::connector::approval::{Approval, Wishes};
 use crate::connector::manifest::Manifest;
@@ -18,6 +18,7 @@ use crate::connector::registry::Registry;
 use crate::connector::{CacheFolder, Engine, HttpAccess, Prepared, ReceivingSession, SessionContext};
 use crate::fault::{Fault, Kind};
 use crate::model::account::{Account, Role};
+use crate::model::endpoint::{Endpoint, Held};
 use crate::model::name::{AccountId, AccountName, ConnectorId, SinkName};
 use crate::model::sink::Sink;
 use crate::net::{Observe, StageReport};
@@ -217,10 +218,11 @@ impl Host {
         let (prepared, manifest) = self.prepare(&role.connector).await?;
         let limits = role.limits.apply();
         let intake = self.store.intake(account.id);
+        let endpoint = self.with_held(account.id, &role.endpoint).await?;
         let context = SessionContext {
             account: account.name.clone(),
-            endpoints: vec![(RECEIVE.to_owned(), role.endpoint.clone())],
-            http: HttpAccess::granted(&Wishes::of(&manifest), &role.endpoint, &[], &limits)?,
+            http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &[], &limits)?,
+            endpoints: vec![(RECEIVE.to_owned(), endpoint)],
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
             limits,
@@ -228,6 +230,16 @@ impl Host {
             observer: Arc::new(StageWatcher { account: account.name.clone(), watcher: Arc::clone(watcher) }),
         };
         prepared.receive(context).await
+    }
+
+    /// The receiving endpoint of `account` with what lies in the vault for it.
+    async fn with_held(&self, account: AccountId, endpoint: &Endpoint) -> Result<Endpoint, Fault> {
+        let held = Held {
+            account: Some(account),
+            proxy_password: self.store.secret(account, RECEIVE_PROXY).await?,
+            client_key: self.store.secret(account, RECEIVE_CLIENT_KEY).await?,
+        };
+        Ok(Endpoint { held, ..endpoint.clone() })
     }
 
     /// A connector ready to be instantiated: found, approved, compiled; and what was approved.

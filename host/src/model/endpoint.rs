@@ -1,6 +1,7 @@
 //! One server of an account, as the operator named it: all that `net` needs to dial, secure and sign in, but the secret.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,6 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::mechanism::Mechanism;
+use super::name::AccountId;
+use super::network::Network;
+use crate::secret::Secret;
 
 /// A protocol whose preamble the host speaks, or any other over a bare (TLS) stream, without a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +48,30 @@ pub struct Trust {
     pub ca_file: Option<PathBuf>,
     /// SHA-256 fingerprints of end-entity certificates, which are then believed whatever their issuer, name and validity.
     pub pins: Vec<Fingerprint>,
+    /// The same of public keys (SubjectPublicKeyInfo in DER, RFC 7469 section 2.4): certificates may be renewed over them.
+    #[serde(default)]
+    pub key_pins: Vec<Fingerprint>,
+    /// The oldest TLS that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// The client's certificate with its chain, as PEM; its key is in [`Endpoint::held`].
+    #[serde(default)]
+    pub client_certificate: Option<String>,
 }
 
-/// The SHA-256 of a certificate in DER.
+/// A version of TLS that this host speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246, with forward secrecy only.
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// The SHA-256 of a certificate, or of a public key, in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(pub [u8; 32]);
@@ -58,12 +83,21 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For one read or write.
     pub read: Duration,
+    /// How long a line may carry nothing in either direction, whatever a connector waits for: then it is given up. Above the pause
+    /// after which a connector begins IDLE anew.
+    #[serde(default = "default_idle")]
+    pub idle: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(20), read: Duration::from_secs(120) }
+        Self { connect: Duration::from_secs(20), read: Duration::from_secs(120), idle: default_idle() }
     }
+}
+
+/// Above the 29 minutes after which clients begin IDLE anew (RFC 2177).
+const fn default_idle() -> Duration {
+    Duration::from_mins(30)
 }
 
 /// One server of an account.
@@ -84,11 +118,31 @@ pub struct Endpoint {
     pub auth: Option<Mechanism>,
     /// Which certificates are believed.
     pub trust: Trust,
-    /// "socks5://[user:password@]host:port" (names resolved here), "socks5h://" (by the proxy) or "http://" (CONNECT). May hold a
-    /// password: never shown without [`redacted_proxy`](Self::redacted_proxy).
+    /// "socks5://[user@]host:port" (names resolved here), "socks5h://" (by the proxy) or "http://" (CONNECT). Its password is in
+    /// [`held`](Self::held).
     pub proxy: Option<String>,
+    /// The address of this machine from which lines go out; none: the system chooses one.
+    #[serde(default)]
+    pub local_address: Option<IpAddr>,
+    /// Networks of this machine and near it in which the server may be although its name does not say so.
+    #[serde(default)]
+    pub networks: Vec<Network>,
     /// The time-outs.
     pub timeouts: Timeouts,
+    /// What belongs to it and lies in the vault.
+    #[serde(skip)]
+    pub held: Held,
+}
+
+/// What belongs to an endpoint and is put in from the vault when a session begins; it is never written with the endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Whose endpoint it is: TLS sessions are kept apart by it. None: no session is resumed.
+    pub account: Option<AccountId>,
+    /// The password for the proxy.
+    pub proxy_password: Option<Secret>,
+    /// The private key of the client's certificate, in DER (PKCS #8, PKCS #1 or SEC 1).
+    pub client_key: Option<Secret>,
 }
 
 impl Endpoint {
@@ -96,18 +150,6 @@ impl Endpoint {
     #[must_use]
     pub fn authority(&self) -> String {
         if self.server.contains(':') { format!("[{}]:{}", self.server, self.port) } else { format!("{}:{}", self.server, self.port) }
-    }
-
-    /// The proxy's URL with its password taken out.
-    #[must_use]
-    pub fn redacted_proxy(&self) -> Option<String> {
-        let proxy = self.proxy.as_deref()?;
-        let Ok(mut url) = url::Url::parse(proxy) else { return Some("(unreadable)".to_owned()) };
-        if url.password().is_some() {
-            // A URL that holds a password has a host and can therefore hold another.
-            let _ = url.set_password(Some("redacted"));
-        }
-        Some(url.to_string())
     }
 }
 
@@ -121,22 +163,32 @@ impl fmt::Display for Security {
     }
 }
 
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        })
+    }
+}
+
 /// What is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")]
+#[error("`{0}` is not a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons, or `sha256//` and base64")]
 pub struct FingerprintError(String);
 
 impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
     fn from_str(given: &str) -> Result<Self, FingerprintError> {
-        let digits: String = given.chars().filter(|c| *c != ':').collect();
-        data_encoding::HEXLOWER_PERMISSIVE
-            .decode(digits.as_bytes())
-            .ok()
-            .and_then(|octets| octets.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| FingerprintError(given.to_owned()))
+        // As curl writes the pin of a key.
+        let decoded = if let Some(base64) = given.strip_prefix("sha256//") {
+            data_encoding::BASE64.decode(base64.as_bytes()).ok()
+        } else {
+            let digits: String = given.chars().filter(|c| *c != ':').collect();
+            data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()
+        };
+        decoded.and_then(|octets| octets.try_into().ok()).map(Self).ok_or_else(|| FingerprintError(given.to_owned()))
     }
 }
 
@@ -175,11 +227,15 @@ mod tests {
         let plain = "ab".repeat(32);
         let colons = vec!["AB"; 32].join(":");
         assert_eq!(plain.parse::<Fingerprint>().unwrap(), colons.parse::<Fingerprint>().unwrap());
-        assert!("ab".parse::<Fingerprint>().is_err());
+        let base64 = format!("sha256//{}", data_encoding::BASE64.encode(&[0xab; 32]));
+        assert_eq!(base64.parse::<Fingerprint>().unwrap(), plain.parse::<Fingerprint>().unwrap());
+        for bad in ["ab", "sha256//ab", ""] {
+            assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");
+        }
     }
 
     #[test]
-    fn a_proxy_shows_no_password() {
+    fn nothing_of_the_vault_is_written_or_shown() {
         let endpoint = Endpoint {
             protocol: Protocol::Imap,
             server: "::1".to_owned(),
@@ -188,10 +244,17 @@ mod tests {
             user: None,
             auth: None,
             trust: Trust::default(),
-            proxy: Some("socks5://me:hunter22@proxy.example:1080".to_owned()),
+            proxy: Some("socks5://me@proxy.example:1080".to_owned()),
+            local_address: None,
+            networks: Vec::new(),
             timeouts: Timeouts::default(),
+            held: Held { proxy_password: Some(Secret::new("correct horse")), client_key: Some(Secret::new("battery")), account: None },
         };
-        assert!(!endpoint.redacted_proxy().unwrap().contains("hunter22"));
+        let json = serde_json::to_string(&endpoint).unwrap();
+        for secret in ["horse", "battery"] {
+            assert!(!format!("{endpoint:?}{json}").contains(secret));
+        }
+        assert_eq!(serde_json::from_str::<Endpoint>(&json).unwrap().held, Held::default());
         assert_eq!(endpoint.authority(), "[::1]:993");
     }
 }

@@ -5,4 +5,5 @@ pub mod endpoint;
 pub mod mechanism;
 pub mod message;
 pub mod name;
+pub mod network;
 pub mod sink;

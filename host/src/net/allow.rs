@@ -224,6 +224,12 @@ impl Origins {
         Ok(if admitted.origin == from.origin { Redirect::Within(admitted) } else { Redirect::Elsewhere })
     }
 
+    /// Whether the operator's `--origin` leads to `origin`, so that the operator named it and not the manifest.
+    #[must_use]
+    pub fn is_rewritten_to(&self, origin: &Origin) -> bool {
+        self.rewrites.iter().any(|(_, to)| to == origin)
+    }
+
     fn place(&self, mut url: Url) -> Result<Admitted, Refusal> {
         let origin = Origin::of(&url)?;
         if !self.approved.contains(&origin) {

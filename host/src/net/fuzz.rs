@@ -9,8 +9,8 @@ use super::preamble::smtp::{Dialect, Smtp};
 use super::preamble::{Preamble, Quirks, Step};
 use super::proxy::{self, Credentials, Destination, Negotiate, connect::Connect, socks5::Socks5};
 use super::sasl::{Answer, BindingKind, ChannelBinding, Exchange, Identity};
-use super::tls::certificate::Certificate;
-use crate::limits::{PREAMBLE_LINES, SCRAM_ITERATIONS_AT_ONCE, SCRAM_ITERATIONS_MOST};
+use super::tls::{self, certificate::Certificate};
+use crate::limits::{CLIENT_CERTIFICATE_OCTETS, PREAMBLE_LINES, SCRAM_ITERATIONS_AT_ONCE, SCRAM_ITERATIONS_MOST};
 use crate::model::endpoint::Security;
 use crate::model::mechanism::Mechanism;
 use crate::secret::Secret;
@@ -136,10 +136,20 @@ pub fn proxy_answers(octets: &[u8]) {
     }
 }
 
-/// The facts of a certificate.
+/// The facts of a certificate, every refusal that shows them, and what a client's certificate file is read for.
+///
+/// # Panics
+/// When something would move a terminal's cursor.
 pub fn certificate(octets: &[u8]) {
     let text = Certificate::read(octets).to_string();
     assert!(!text.chars().any(char::is_control), "{text:?}");
+    for fault in tls::refusals_of(octets) {
+        let words = format!("{}{}", fault.causes().collect::<Vec<_>>().concat(), fault.remedy.unwrap_or_default());
+        assert!(!words.chars().any(char::is_control), "{words:?}");
+    }
+    if let Err(fault) = tls::client::read_pem(octets, octets) {
+        assert!(fault.remedy.is_some() || octets.len() > CLIENT_CERTIFICATE_OCTETS, "{fault:?}");
+    }
 }
 
 fn run(machine: &mut dyn Negotiate, octets: &[u8]) {
@@ -247,6 +257,12 @@ mod tests {
             b"\x07220 hi\r\n250 AUTH LOGIN\r\n334 x\r\n334 x\r\n535 Y29ycmVjdCBob3JzZQ==\r\n",
             b"cj1hLHM9UVE9PSxpPTQwOTY=\ndj1BQUFB\n",
             b"\x05\x05\x00\x05\x00\x00\x03\xff",
+            b"HTTP/1.1 407 \r\nProxy-Authenticate: \r\nProxy-Authenticate: ,, \xff\r\n\r\n",
+            b"HTTP/1.\r\n\r\n",
+            b"\x00\x5b",
+            b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            include_bytes!("tls/testdata/rsa1024.pem"),
         ] {
             preambles(octets);
             proxy_answers(octets);

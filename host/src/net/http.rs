@@ -27,7 +27,7 @@ use super::allow::{self, Admitted, Origin, Origins, Redirect, Refusal};
 use super::proxy::Proxy;
 use crate::fault::{Fault, Kind};
 use crate::limits::HTTP_REDIRECTS;
-use crate::model::endpoint::{Timeouts, Trust};
+use crate::model::endpoint::Endpoint;
 use crate::secret::Secret;
 
 /// How one account reaches its origins.
@@ -35,12 +35,9 @@ use crate::secret::Secret;
 pub struct Settings {
     /// Which origins, and where they are.
     pub origins: Origins,
-    /// Which certificates are believed.
-    pub trust: Trust,
-    /// The proxy's URL.
-    pub proxy: Option<String>,
-    /// `connect` for each stage of a connection, `read` for each wait on an exchange.
-    pub timeouts: Timeouts,
+    /// The account's own server: its host is the operator's word, and its trust, proxy, networks and time-outs hold for every origin
+    /// (`connect` for each stage of a connection, `read` for each wait on an exchange).
+    pub server: Endpoint,
     /// The most octets of one response's body.
     pub body_octets: u64,
     /// The most exchanges at once; one lasts until its response is read to the end or dropped.
@@ -120,7 +117,7 @@ impl Client {
     /// `RefusedByHost` against the policy of [`allow`], `Unreachable`, `Untrusted` and `Misconfigured` as for a line; a body's own
     /// fault where its stream has one, and `Malformed` where it has more or fewer octets than it said.
     pub async fn exchange(&self, request: Request) -> Result<Response, Fault> {
-        let waited = timeout(self.settings.timeouts.read, Arc::clone(&self.permits).acquire_owned()).await;
+        let waited = timeout(self.settings.server.timeouts.read, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(Ok(permit)) = waited else {
             return Err(Fault::new(Kind::RefusedByHost, "send a request")
                 .with_code("LIMIT")
@@ -198,7 +195,7 @@ impl Client {
                 Err(Unanswered::Failed(fault)) => return Err(*fault),
             }
         }
-        let proxy = self.settings.proxy.as_deref().map(Proxy::from_setting).transpose()?;
+        let proxy = Proxy::of(&self.settings.server)?;
         let mut connection = Connection::dial(target, proxy.as_ref(), &self.settings).await?;
         match self.answered(&mut connection, request, &uploading, operation).await {
             Ok(answer) => Ok((answer, connection)),
@@ -219,7 +216,7 @@ impl Client {
         let mut answer = std::pin::pin!(connection.send(request));
         let mut sent = uploading.octets();
         let error = loop {
-            let patience = std::pin::pin!(tokio::time::sleep(self.settings.timeouts.read));
+            let patience = std::pin::pin!(tokio::time::sleep(self.settings.server.timeouts.read));
             match select(answer.as_mut(), patience).await {
                 Either::Left((Ok(answer), _)) => return Ok(answer),
                 Either::Left((Err(error), _)) => break error,

@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::stage::{for_people, late};
 use super::wire::{Socket, Wire};
 use crate::fault::{Fault, Kind};
 use crate::limits::READ_OCTETS;
+use crate::model::endpoint::Timeouts;
 
 /// How long a peer may take to hear that the line ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -24,11 +25,14 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// One line to one server. Reads and writes may overlap from two tasks; dropping it closes the line.
 pub struct Line {
     authority: String,
-    idle: Duration,
+    timeouts: Timeouts,
     reader: Mutex<Reader>,
     writer: Mutex<Writer>,
     read: AtomicU64,
     written: AtomicU64,
+    opened: Instant,
+    /// When octets last moved, in milliseconds since the line was opened.
+    moved_at: AtomicU64,
 }
 
 struct Reader {
@@ -46,16 +50,18 @@ struct Writer {
 }
 
 impl Line {
-    /// A line over `wire`; `idle` bounds each wait of a read or a write.
-    pub(super) fn new(wire: Wire, authority: String, idle: Duration) -> Self {
+    /// A line over `wire`; `timeouts` bound each wait of a read or a write.
+    pub(super) fn new(wire: Wire, authority: String, timeouts: Timeouts) -> Self {
         let (reader, writer) = tokio::io::split(wire.socket);
         Self {
             authority,
-            idle,
+            timeouts,
             reader: Mutex::new(Reader { half: reader, pending: wire.pending, failed: None }),
             writer: Mutex::new(Writer { half: writer, torn: false }),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            opened: Instant::now(),
+            moved_at: AtomicU64::new(0),
         }
     }
 
@@ -63,19 +69,22 @@ impl Line {
     /// `limit` the account's read time-out holds. A time-out, and a future that is dropped, lose no octet.
     ///
     /// # Errors
-    /// `Unreachable`, with code `TIMEOUT` when nothing came in time and `TRUNCATED` when TLS ended without saying so (RFC 8446
-    /// section 6.1): what came before may not be all.
+    /// `Unreachable`, with code `TIMEOUT` when nothing came in time, `IDLE` when the line carried nothing in either direction for as
+    /// long as the account's idle time-out, and `TRUNCATED` when TLS ended without saying so (RFC 8446 section 6.1): what came before
+    /// may not be all.
     pub async fn read(&self, max: usize, limit: Option<Duration>) -> Result<Bytes, Fault> {
-        let limit = limit.unwrap_or(self.idle);
-        let octets = timeout(limit, async { self.reader.lock().await.read(max.clamp(1, READ_OCTETS as usize)).await })
-            .await
-            .map_err(|_| {
-                late(format!("read from {}", self.authority))
-                    .with_code("TIMEOUT")
-                    .because_words(format!("nothing came within {}", for_people(limit)))
-            })?
-            .map_err(|error| self.lost("read from", &error))?;
-        self.read.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        let (begun, limit) = (Instant::now(), limit.unwrap_or(self.timeouts.read));
+        let octets = loop {
+            let patience = limit.saturating_sub(begun.elapsed()).min(self.timeouts.idle.saturating_sub(self.silence()));
+            match timeout(patience, async { self.reader.lock().await.read(max.clamp(1, READ_OCTETS as usize)).await }).await {
+                Ok(octets) => break octets.map_err(|error| self.lost("read from", &error))?,
+                Err(_) if self.silence() >= self.timeouts.idle => return Err(self.late_read("IDLE", self.timeouts.idle)),
+                Err(_) if begun.elapsed() >= limit => return Err(self.late_read("TIMEOUT", limit)),
+                // Something was written meanwhile.
+                Err(_) => {}
+            }
+        };
+        self.moves(&self.read, octets.len());
         Ok(octets)
     }
 
@@ -97,7 +106,7 @@ impl Line {
                 return Err(self.lost("write to", &io::ErrorKind::WriteZero.into()));
             }
             left = left.get(taken..).unwrap_or_default();
-            self.written.fetch_add(taken as u64, Ordering::Relaxed);
+            self.moves(&self.written, taken);
         }
         self.patiently(writer.half.flush()).await?;
         writer.torn = false;
@@ -126,12 +135,31 @@ impl Line {
     }
 
     async fn patiently<T>(&self, write: impl Future<Output = io::Result<T>>) -> Result<T, Fault> {
-        match timeout(self.idle, write).await {
+        match timeout(self.timeouts.read, write).await {
             Ok(written) => written.map_err(|error| self.lost("write to", &error)),
             Err(_) => Err(late(format!("write to {}", self.authority))
                 .with_code("TIMEOUT")
-                .because_words(format!("the server took nothing for {}", for_people(self.idle)))),
+                .because_words(format!("the server took nothing for {}", for_people(self.timeouts.read)))),
         }
+    }
+
+    fn late_read(&self, code: &str, waited: Duration) -> Fault {
+        let words = match code {
+            "IDLE" => format!("the line carried nothing for {}", for_people(waited)),
+            _ => format!("nothing came within {}", for_people(waited)),
+        };
+        late(format!("read from {}", self.authority)).with_code(code).because_words(words)
+    }
+
+    /// Count octets that moved, in either direction.
+    fn moves(&self, counter: &AtomicU64, octets: usize) {
+        counter.fetch_add(octets as u64, Ordering::Relaxed);
+        self.moved_at.store(millis(self.opened.elapsed()), Ordering::Relaxed);
+    }
+
+    /// How long the line has carried nothing.
+    fn silence(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_millis(self.moved_at.load(Ordering::Relaxed)))
     }
 
     fn lost(&self, doing: &str, error: &io::Error) -> Fault {
@@ -179,6 +207,10 @@ impl Reader {
         })
         .await
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Line {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`admission`] | which addresses a name may lead to |
 //! | [`dial`] | names, addresses, TCP |
 //! | [`proxy`] | SOCKS5 and HTTP CONNECT |
 //! | [`tls`] | which certificates are believed, and how a refused one is explained |
@@ -11,6 +12,7 @@
 //! | [`allow`] | what a connector may ask of HTTP |
 //! | [`http`] | requests to approved origins |
 
+pub mod admission;
 pub mod allow;
 pub mod dial;
 pub mod fuzz;

@@ -7,7 +7,7 @@ use super::preamble::pop3::Pop3;
 use super::preamble::smtp::{Dialect, Smtp};
 use super::preamble::{Opening, Preamble, Problem, Quirks, Step, problem};
 use super::proxy::Proxy;
-use super::reach::{Target, reach};
+use super::reach::{Route, Target, reach};
 use super::sasl::{ChannelBinding, Identity};
 use super::stage::{Stages, late};
 use super::tls::{self, Believed, Peer};
@@ -26,24 +26,25 @@ use crate::secret::Secret;
 pub async fn open(endpoint: &Endpoint, secret: Option<&Secret>, observer: &dyn Observe) -> Result<(Line, Opening), Fault> {
     let authority = endpoint.authority();
     let identity = identity(endpoint, secret, &authority)?;
-    let proxy = endpoint.proxy.as_deref().map(Proxy::from_setting).transpose()?;
-    let believed = if endpoint.security == Security::None { None } else { Some(Believed::load(&endpoint.trust).await?) };
+    let proxy = Proxy::of(endpoint)?;
+    let believed = if endpoint.security == Security::None { None } else { Some(Believed::load(endpoint, &[]).await?) };
     let stages = Stages::new(observer, endpoint.timeouts.connect);
     let target = Target {
         server: &endpoint.server,
         port: endpoint.port,
         authority: &authority,
         usual_ports: problem::usual_ports(endpoint.protocol),
+        is_operators: true,
     };
-    let mut wire = reach(target, proxy.as_ref(), stages).await?;
+    let mut wire = reach(target, Route::of(endpoint, proxy.as_ref()), stages).await?;
     if let (Security::Tls, Some(believed)) = (endpoint.security, &believed) {
         wire = secure(wire, endpoint, &authority, believed, stages).await?;
     }
     let Some(mut machine) = preamble(endpoint, identity) else {
-        return Ok((Line::new(wire, authority, endpoint.timeouts.read), Opening::default()));
+        return Ok((Line::new(wire, authority, endpoint.timeouts), Opening::default()));
     };
     let (wire, opening) = greet(wire, &mut *machine, endpoint, &authority, believed.as_ref(), stages).await?;
-    Ok((Line::new(wire, authority, endpoint.timeouts.read), opening))
+    Ok((Line::new(wire, authority, endpoint.timeouts), opening))
 }
 
 /// The machine that speaks first; none: the connector does.
@@ -93,9 +94,15 @@ fn identity(endpoint: &Endpoint, secret: Option<&Secret>, authority: &str) -> Re
 }
 
 async fn secure(wire: Wire, endpoint: &Endpoint, authority: &str, believed: &Believed, stages: Stages<'_>) -> Result<Wire, Fault> {
-    let peer = Peer { server: &endpoint.server, authority, port: endpoint.port, security: endpoint.security };
+    let peer = Peer {
+        server: &endpoint.server,
+        authority,
+        port: endpoint.port,
+        security: endpoint.security,
+        min_version: endpoint.trust.min_version,
+    };
     let silent = || late(format!("secure the line to {authority} by TLS")).with_remedy(tls::mind_the_port(peer));
-    stages.run(Stage::Tls, silent, tls::secure(wire, peer, believed, &[])).await
+    stages.run(Stage::Tls, silent, tls::secure(wire, peer, believed)).await
 }
 
 async fn greet(
@@ -155,7 +162,13 @@ fn binding(wire: &Wire) -> Option<ChannelBinding> {
 
 /// Run the machine until it wants something other than octets.
 async fn pump(wire: &mut Wire, machine: &mut dyn Preamble, endpoint: &Endpoint) -> Result<Step, Fault> {
-    let lost = |error: &std::io::Error, problem: Problem| problem.into_fault(endpoint).because(error);
+    let lost = |error: &std::io::Error, problem: Problem| {
+        let fault = problem.into_fault(endpoint).because(error);
+        match tls::late_alert(error) {
+            Some(remedy) => Fault { kind: Kind::Untrusted, ..fault }.with_remedy(remedy),
+            None => fault,
+        }
+    };
     loop {
         match machine.step(&mut wire.pending).map_err(|problem| problem.into_fault(endpoint))? {
             Step::Read => match wire.fill().await {

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Kind};
+use crate::model::endpoint::Endpoint;
 use crate::secret::Secret;
 
 /// How to speak to a proxy.
@@ -79,12 +80,20 @@ pub trait Negotiate: Send {
 /// Why a proxy does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// Not what the URL's scheme says.
-    #[error("what answers there is no {0} proxy")]
-    NotAProxy(&'static str),
+    /// Not what the URL's scheme says; and what it seems to be instead.
+    #[error("what answers there is no {wanted} proxy{}", .found.map(|found| format!(", but {found}")).unwrap_or_default())]
+    NotAProxy {
+        /// The kind of proxy that was meant.
+        wanted: &'static str,
+        /// What speaks like this.
+        found: Option<&'static str>,
+    },
     /// It wants a password, or another one.
     #[error("the proxy wants a user and a password")]
     PasswordWanted,
+    /// It takes passwords in ways only that are not spoken here.
+    #[error("the proxy signs in by {0} only, and this host can do Basic")]
+    OtherSignIn(String),
     /// The password that it got is wrong.
     #[error("the proxy refuses its user or password")]
     PasswordRefused,
@@ -123,7 +132,7 @@ pub enum ProxyUrlError {
 }
 
 impl Proxy {
-    /// Read "socks5://[user:password@]host[:port]", "socks5h://" or "http://". The port defaults to 1080 and 80.
+    /// Read "socks5://[user[:password]@]host[:port]", "socks5h://" or "http://". The port defaults to 1080 and 80.
     ///
     /// # Errors
     /// See [`ProxyUrlError`].
@@ -150,16 +159,32 @@ impl Proxy {
         Ok(Self { scheme, host, port: url.port().unwrap_or(port), credentials })
     }
 
-    /// [`parse`](Self::parse) with its error as a fault for people.
+    /// The proxy of `endpoint` with its password from the vault; none: it has no proxy.
     ///
     /// # Errors
-    /// `Misconfigured`.
-    pub fn from_setting(url: &str) -> Result<Self, Fault> {
-        Self::parse(url).map_err(|error| {
-            Fault::new(Kind::Misconfigured, "read the account's proxy").because(&error).with_remedy(
-                "`--proxy` takes `socks5://[USER:PASSWORD@]HOST:PORT`, `socks5h://...` (the proxy resolves names) or `http://...` (CONNECT)",
-            )
-        })
+    /// `Misconfigured` for a URL that is none of a proxy's.
+    pub fn of(endpoint: &Endpoint) -> Result<Option<Self>, Fault> {
+        let Some(url) = &endpoint.proxy else { return Ok(None) };
+        let mut proxy = Self::parse(url).map_err(|error| unusable(&error, Kind::Misconfigured))?;
+        if let Some(password) = &endpoint.held.proxy_password {
+            let nobody = || Credentials { user: Vec::new(), password: Secret::new(Vec::new()) };
+            proxy.credentials.get_or_insert_with(nobody).password = password.clone();
+        }
+        Ok(Some(proxy))
+    }
+
+    /// A URL as a person writes it, parted into what may be shown and the password; an empty one where there is none, so that a former
+    /// one is forgotten.
+    ///
+    /// # Errors
+    /// `Usage` for a URL that is none of a proxy's; it is not repeated.
+    pub fn part_password(url: &str) -> Result<(Option<String>, Option<Secret>), Fault> {
+        let proxy = Self::parse(url).map_err(|error| unusable(&error, Kind::Usage))?;
+        let mut shown = Url::parse(url).map_err(|error| unusable(&ProxyUrlError::NotAUrl(error), Kind::Usage))?;
+        // It names a host, and can therefore be without a password.
+        let _ = shown.set_password(None);
+        let password = proxy.credentials.map_or_else(|| Secret::new(Vec::new()), |credentials| credentials.password);
+        Ok((Some(shown.to_string().trim_end_matches('/').to_owned()), Some(password)))
     }
 
     /// The machine that asks this proxy for `destination`.
@@ -183,18 +208,42 @@ impl ProxyError {
     #[must_use]
     pub fn into_fault(self, operation: String) -> Fault {
         let (kind, remedy) = match &self {
-            Self::NotAProxy(_) => (Kind::Misconfigured, "check scheme, host and port of `--proxy`"),
-            Self::PasswordWanted => (Kind::Misconfigured, "put user and password into the URL: `--proxy socks5://USER:PASSWORD@HOST:PORT`"),
+            Self::NotAProxy { .. } => (Kind::Misconfigured, "check scheme, host and port of `--proxy`"),
+            Self::PasswordWanted => (
+                Kind::Misconfigured,
+                "name the user in the URL, `--proxy SCHEME://USER@HOST:PORT`, and give the password: `--proxy-password-stdin`",
+            ),
             Self::PasswordRefused | Self::PasswordTooLong => (
                 Kind::Misconfigured,
-                "check user and password in `--proxy`; characters such as `@`, `:` and `/` are written as %40, %3A and %2F",
+                "check the user in `--proxy` and the password, `--proxy-password-stdin`; in the URL, `@`, `:` and `/` are written as %40, %3A and %2F",
             ),
+            Self::OtherSignIn(_) => (Kind::Unsupported, "ask the proxy's operator to allow Basic, or this machine without a password"),
             Self::Forbidden(_) => (Kind::Forbidden, "ask the proxy's operator to allow this server and port"),
             Self::CannotReach(_) => (Kind::Unreachable, "check `--server` and `--port`; with `socks5h://` the proxy resolves the name"),
             Self::Malformed(_) => (Kind::Malformed, "check scheme, host and port of `--proxy`"),
             Self::Closed => (Kind::Unreachable, "check scheme and port of `--proxy`, and whether it lets this machine in"),
         };
         Fault::new(kind, operation).because(&self).with_remedy(remedy)
+    }
+}
+
+fn unusable(error: &ProxyUrlError, kind: Kind) -> Fault {
+    Fault::new(kind, "read the account's proxy").because(error).with_remedy(
+        "`--proxy` takes `socks5://[USER[:PASSWORD]@]HOST:PORT`, `socks5h://...` (the proxy resolves names) or `http://...` (CONNECT)",
+    )
+}
+
+/// What begins to speak like `octets`, for people who gave the wrong port.
+fn speaker(octets: &[u8]) -> Option<&'static str> {
+    let begins = |sign: &[u8]| octets.starts_with(sign);
+    match octets {
+        [0, 0x5a..=0x5d, ..] => Some("a SOCKS4 proxy"),
+        [5, 0 | 2 | 0xff, ..] => Some("a SOCKS5 proxy"),
+        [0x15 | 0x16, 3, ..] => Some("something that speaks TLS"),
+        _ if begins(b"HTTP/") => Some("something that speaks HTTP"),
+        _ if begins(b"SSH-") => Some("an SSH server"),
+        _ if begins(b"* ") || begins(b"+OK") || begins(b"220") => Some("a mail server"),
+        _ => None,
     }
 }
 
@@ -228,9 +277,43 @@ mod tests {
         let proxy = Proxy::parse("socks5h://127.0.0.1").unwrap();
         assert_eq!((proxy.scheme, proxy.port), (Scheme::Socks5h, 1080));
         for bad in ["proxy:1080", "https://proxy", "socks5://", "http://proxy/path", "", "socks4://x:y@z"] {
-            let fault = Proxy::from_setting(bad).unwrap_err();
-            assert_eq!(fault.kind, Kind::Misconfigured, "{bad}");
+            let fault = Proxy::part_password(bad).unwrap_err();
+            assert_eq!(fault.kind, Kind::Usage, "{bad}");
             assert!(!format!("{fault:?}").contains("x:y"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_parted_from_its_url() {
+        for (given, shown, password) in [
+            ("socks5://me:p%40ss@proxy.example:1081", "socks5://me@proxy.example:1081", "p@ss"),
+            ("http://proxy.example:3128/", "http://proxy.example:3128", ""),
+            ("socks5h://me@proxy.example", "socks5h://me@proxy.example", ""),
+            ("http://:only@[::1]:80", "http://[::1]", "only"),
+        ] {
+            let (url, secret) = Proxy::part_password(given).unwrap();
+            assert_eq!((url.as_deref(), secret.as_ref().map(Secret::expose)), (Some(shown), Some(password.as_bytes())), "{given}");
+            let mut endpoint = crate::net::testing::endpoint(993, crate::model::endpoint::Security::Tls);
+            endpoint.proxy = url;
+            endpoint.held.proxy_password = secret.filter(|secret| !secret.is_empty());
+            let (whole, parsed) = (Proxy::of(&endpoint).unwrap().unwrap(), Proxy::parse(given).unwrap());
+            let password = |proxy: &Proxy| proxy.credentials.as_ref().map(|own| (own.user.clone(), own.password.clone()));
+            assert_eq!((password(&whole), whole.port), (password(&parsed), parsed.port), "{given}");
+        }
+    }
+
+    #[test]
+    fn speakers_are_known_by_their_first_octets() {
+        for (octets, found) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], Some("something that speaks HTTP")),
+            (b"* OK ready\r\n", Some("a mail server")),
+            (b"\x15\x03\x01\x00\x02\x02\x46", Some("something that speaks TLS")),
+            (b"\x00\x5b\x00\x00\x00\x00\x00\x00", Some("a SOCKS4 proxy")),
+            (b"\x05\xff", Some("a SOCKS5 proxy")),
+            (b"", None),
+            (b"hello", None),
+        ] {
+            assert_eq!(speaker(octets), found, "{octets:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::observe::{Observe, StageReport};
 use super::tls::certificate::Certificate;
-use crate::model::endpoint::{Endpoint, Fingerprint, Protocol, Security, Timeouts, Trust};
+use crate::model::endpoint::{Endpoint, Fingerprint, Held, Protocol, Security, Timeouts, Trust};
 use crate::secret::Secret;
 
 /// The password of every test.
@@ -42,19 +43,23 @@ pub(super) enum Flaw {
 }
 
 impl Identity {
+    /// A good one for these names.
+    pub(super) fn for_names(names: &[&str]) -> Self {
+        Self::make(Flaw::None, names)
+    }
+
     pub(super) fn new(flaw: Flaw) -> Self {
+        Self::make(flaw, if flaw == Flaw::WrongHost { &["elsewhere.example.com"] } else { &["127.0.0.1", "localhost"] })
+    }
+
+    fn make(flaw: Flaw, names: &[&str]) -> Self {
         let authority_key = KeyPair::generate().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, "Postrider Test Authority");
         let authority_certificate = authority.self_signed(&authority_key).unwrap();
 
-        let names = if flaw == Flaw::WrongHost {
-            vec!["elsewhere.example.com".to_owned()]
-        } else {
-            vec!["127.0.0.1".to_owned(), "localhost".to_owned()]
-        };
-        let mut params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "mail.example.com");
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(if flaw == Flaw::Expired { 2021 } else { 2090 }, 1, 1);
@@ -84,14 +89,34 @@ impl Identity {
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor_of(rustls::ALL_VERSIONS)
+    }
+
+    /// Of these versions only.
+    pub(super) fn acceptor_of(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsAcceptor {
+        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).unwrap().with_no_client_auth();
+        self.accepting(builder)
+    }
+
+    /// For clients with a certificate of the authority of `client` only.
+    pub(super) fn acceptor_asking(&self, client: &Self) -> TlsAcceptor {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&client.ca_file).unwrap()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        self.accepting(builder.with_client_cert_verifier(verifier))
+    }
+
+    fn accepting(&self, builder: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), key)
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        TlsAcceptor::from(Arc::new(builder.with_single_cert(self.chain.clone(), key).unwrap()))
+    }
+
+    /// Certificate and key, as files hold them.
+    pub(super) fn pem(&self) -> (String, String) {
+        let pem =
+            |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", data_encoding::BASE64.encode(der));
+        (pem("CERTIFICATE", &self.chain[0]), pem("PRIVATE KEY", &self.key))
     }
 }
 
@@ -140,10 +165,14 @@ pub(super) fn script(transcript: &str) -> Vec<Act> {
 
 impl Server {
     pub(super) async fn start(identity: Option<&Identity>, acts: Vec<Act>) -> Self {
+        Self::start_with(identity.map(Identity::acceptor), acts).await
+    }
+
+    /// With an acceptor that shares its sessions over all connections.
+    pub(super) async fn start_with(acceptor: Option<TlsAcceptor>, acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let acceptor = identity.map(Identity::acceptor);
         let task = tokio::spawn({
             let heard = Arc::clone(&heard);
             async move {
@@ -160,6 +189,10 @@ impl Server {
     pub(super) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -213,7 +246,10 @@ pub(super) fn endpoint(port: u16, security: Security) -> Endpoint {
         auth: None,
         trust: Trust::default(),
         proxy: None,
-        timeouts: Timeouts { connect: Duration::from_secs(20), read: Duration::from_secs(20) },
+        local_address: None,
+        networks: Vec::new(),
+        timeouts: Timeouts { connect: Duration::from_secs(20), read: Duration::from_secs(20), ..Timeouts::default() },
+        held: Held::default(),
     }
 }
 

@@ -5,14 +5,16 @@ mod protocols;
 
 use std::time::Duration;
 
-use super::reach::{Target, reach};
+use super::reach::{Route, Target, reach};
 use super::stage::Stages;
 use super::testing::{Act, Flaw, Identity, PASSWORD, Reports, Server, endpoint, script, secret};
 use super::tls::{self, ChannelBindings};
 use super::{Line, Opening, Stage, Unobserved, open};
 use crate::fault::{Fault, Kind};
-use crate::model::endpoint::{Endpoint, Protocol, Security};
+use crate::model::endpoint::{Endpoint, Protocol, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
+use crate::model::name::AccountId;
+use crate::secret::Secret;
 
 const SIGN_IN: &str = "
     S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready
@@ -355,20 +357,16 @@ async fn through_proxies() {
     ];
     for (scheme, user, acts, said) in [
         ("socks5h", "", socks(3), "\u{5}\u{1}\0\u{3}\u{10}mail.example.com\u{3}"),
-        ("socks5h", "me:correct%20horse@", with_password, "\u{1}\u{2}me\rcorrect horse"),
+        ("socks5h", "me@", with_password, "\u{1}\u{2}me\rcorrect horse"),
         ("http", "", vec![Act::Hear(connect.len() + 2), Act::Say(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())], connect),
-        (
-            "http",
-            "me:correct%20horse@",
-            vec![Act::Hear(connect.len() + basic.len() + 2), Act::Say(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n".to_vec())],
-            basic,
-        ),
+        ("http", "me@", vec![Act::Hear(connect.len() + basic.len() + 2), Act::Say(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n".to_vec())], basic),
     ] {
         // The proxy plays the server's part as well.
         let server = Server::start(None, [acts, script(SIGN_IN)].concat()).await;
         let mut endpoint = endpoint(993, Security::None);
         endpoint.server = "mail.example.com".to_owned();
         endpoint.proxy = Some(format!("{scheme}://{user}127.0.0.1:{}", server.port));
+        endpoint.held.proxy_password = (!user.is_empty()).then(|| Secret::new("correct horse"));
         let reports = Reports::default();
         let (_, opening) = open(&endpoint, Some(&secret()), &reports).await.unwrap_or_else(|fault| panic!("{scheme}: {fault:?}"));
         assert!(opening.signed_in);
@@ -426,12 +424,13 @@ async fn bindings_of_both_ends(identity: &Identity) -> (ChannelBindings, [u8; 32
     });
     let endpoint = believing(port, Security::Tls, identity);
     let authority = endpoint.authority();
-    let believed = tls::Believed::load(&endpoint.trust).await.unwrap();
-    let target = Target { server: &endpoint.server, port, authority: &authority, usual_ports: "" };
-    let wire = reach(target, None, Stages::new(&Unobserved, endpoint.timeouts.connect)).await.unwrap();
+    let believed = tls::Believed::load(&endpoint, &[]).await.unwrap();
+    let target = Target { server: &endpoint.server, port, authority: &authority, usual_ports: "", is_operators: true };
+    let wire = reach(target, Route::of(&endpoint, None), Stages::new(&Unobserved, endpoint.timeouts.connect)).await.unwrap();
     assert!(wire.channel_bindings().is_none());
-    let peer = tls::Peer { server: &endpoint.server, authority: &authority, port, security: Security::Tls };
-    let (wire, _) = tls::secure(wire, peer, &believed, &[]).await.unwrap();
+    let peer =
+        tls::Peer { server: &endpoint.server, authority: &authority, port, security: Security::Tls, min_version: TlsVersion::default() };
+    let (wire, _) = tls::secure(wire, peer, &believed).await.unwrap();
     (wire.channel_bindings().unwrap(), serving.await.unwrap())
 }
 
@@ -445,4 +444,163 @@ async fn both_ends_bind_to_the_same_session() {
     let (again, _) = bindings_of_both_ends(&identity).await;
     assert_ne!(again.exporter, here.exporter, "two sessions are bound alike");
     assert_eq!(again.server_end_point, here.server_end_point);
+}
+
+#[tokio::test]
+async fn a_line_that_carries_nothing_is_given_up_whatever_is_waited_for() {
+    let identity = Identity::new(Flaw::None);
+    let server = Server::start(Some(&identity), script(&format!("T:\n{SIGN_IN}\nZ:"))).await;
+    let mut endpoint = believing(server.port, Security::Tls, &identity);
+    endpoint.timeouts.idle = Duration::from_millis(20);
+    let (line, _) = enter(&endpoint).await.unwrap();
+    let fault = line.read(64, Some(Duration::from_hours(1))).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("IDLE")));
+    assert!(fault.causes().any(|cause| cause.contains("nothing for 20 ms")), "{fault:?}");
+}
+
+/// A proxy's whole part of a conversation, in octets that it says, and how many it hears before each.
+const SOCKS5_PART: &[(usize, &[u8])] = &[(4, &[5, 2]), (18, &[1, 0]), (23, &[5, 0, 0, 1, 127, 0, 0, 1, 3, 225])];
+const CONNECT_PART: &[(usize, &[u8])] = &[(70, b"HTTP/1.1 200 Connection established\r\nVia: 1.1 gate\r\n\r\n")];
+
+async fn through_a_proxy_that(scheme: &str, acts: Vec<Act>) -> Fault {
+    let server = Server::start(None, acts.clone()).await;
+    let mut endpoint = endpoint(993, Security::None);
+    endpoint.server = "mail.example.com".to_owned();
+    endpoint.proxy = Some(format!("{scheme}://me@127.0.0.1:{}", server.port));
+    endpoint.held.proxy_password = Some(Secret::new("correct horse"));
+    endpoint.timeouts.connect = Duration::from_millis(400);
+    let fault = enter(&endpoint).await.expect_err("this must not open");
+    assert!(fault.remedy.is_some(), "{acts:?}: {fault:?}");
+    assert!(!format!("{fault:?}").contains("horse"), "{fault:?}");
+    fault
+}
+
+#[tokio::test]
+async fn a_proxy_that_closes_at_any_octet_is_named() {
+    for (scheme, part) in [("socks5h", SOCKS5_PART), ("http", CONNECT_PART)] {
+        let all: usize = part.iter().map(|(_, said)| said.len()).sum();
+        for cut in 0..all {
+            let (mut acts, mut left) = (Vec::new(), cut);
+            for (heard, said) in part {
+                let now = left.min(said.len());
+                acts.extend([Act::Hear(*heard), Act::Say(said[..now].to_vec())]);
+                left -= now;
+                if now < said.len() {
+                    break;
+                }
+            }
+            acts.push(Act::Cut);
+            let fault = through_a_proxy_that(scheme, acts).await;
+            assert_eq!(fault.kind, Kind::Unreachable, "{scheme} cut at {cut}: {fault:?}");
+            assert!(fault.operation.contains("through the proxy"), "{scheme} cut at {cut}: {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_never_ends_or_never_answers_is_left() {
+    let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"X-Filler: y\r\n".repeat(20_000)].concat();
+    for (scheme, acts, kind) in [
+        ("http", vec![Act::Hear(20), Act::Say(endless), Act::Stall], Kind::Malformed),
+        ("http", vec![Act::Hear(20), Act::Dribble("HTTP/1.1 200 OK\r\nX: y\r\n")], Kind::Unreachable),
+        ("http", vec![Act::Stall], Kind::Unreachable),
+        ("socks5h", vec![Act::Stall], Kind::Unreachable),
+        ("socks5h", vec![Act::Hear(4), Act::Say(vec![5, 2]), Act::Stall], Kind::Unreachable),
+        ("socks5h", vec![Act::Hear(4), Act::Say([5; 100_000].to_vec()), Act::Stall], Kind::Malformed),
+        ("socks5h", vec![Act::Hear(4), Act::Say(vec![5, 2, 1, 0, 5, 0, 0, 9, 9, 9]), Act::Stall], Kind::Malformed),
+    ] {
+        let fault = through_a_proxy_that(scheme, acts.clone()).await;
+        assert_eq!(fault.kind, kind, "{scheme} {acts:?}: {fault:?}");
+    }
+}
+
+/// What the TLS stage of a way in found.
+async fn tls_finding(endpoint: &Endpoint) -> Result<String, Fault> {
+    let reports = Reports::default();
+    open(endpoint, Some(&secret()), &reports).await?;
+    let reports = reports.0.into_inner().unwrap();
+    let finding = reports.into_iter().find(|report| report.stage == Stage::Tls).unwrap().outcome;
+    finding
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_by_who_believes_the_same_and_nobody_else() {
+    let identity = Identity::new(Flaw::None);
+    let server = Server::start(Some(&identity), script(&format!("T:\n{SIGN_IN}"))).await;
+    let mut endpoint = believing(server.port, Security::Tls, &identity);
+    let is_resumed = async |endpoint: &Endpoint| tls_finding(endpoint).await.unwrap().contains("TLS 1.3, resumed, certificate of mail");
+    for _ in 0..2 {
+        assert!(!is_resumed(&endpoint).await, "nobody's session is resumed");
+    }
+    endpoint.held.account = Some(AccountId(7_001));
+    assert!(!is_resumed(&endpoint).await);
+    assert!(is_resumed(&endpoint).await);
+    assert!(is_resumed(&endpoint).await);
+
+    let mut other = endpoint.clone();
+    other.held.account = Some(AccountId(7_002));
+    assert!(!is_resumed(&other).await, "another account's session is resumed");
+
+    // `account edit --pin`: what was agreed before counts no more, also after the pin is taken back.
+    let mut pinned = endpoint.clone();
+    pinned.trust.pins = vec![identity.fingerprint()];
+    assert!(!is_resumed(&pinned).await, "a session from before the pin is resumed");
+    assert!(is_resumed(&pinned).await);
+    assert!(!is_resumed(&endpoint).await, "a session from before the edits is resumed");
+    assert!(is_resumed(&endpoint).await);
+
+    let stranger = Identity::new(Flaw::None);
+    let mut pinned = endpoint.clone();
+    pinned.trust.pins = vec![stranger.fingerprint()];
+    let mut elsewhere = endpoint.clone();
+    elsewhere.trust.ca_file = Some(stranger.ca_file.clone());
+    for distrusting in [pinned, elsewhere] {
+        assert_eq!(tls_finding(&distrusting).await.unwrap_err().kind, Kind::Untrusted);
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_believed_and_only_that() {
+    let identity = Identity::new(Flaw::Expired);
+    let server = Server::start(Some(&identity), script(&format!("T:\n{SIGN_IN}"))).await;
+    let mut endpoint = believing(server.port, Security::Tls, &identity);
+    endpoint.trust.key_pins = vec![tls::certificate::Certificate::read(&identity.chain[0]).key_fingerprint.unwrap()];
+    enter(&endpoint).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    endpoint.trust.key_pins = vec![identity.fingerprint()];
+    assert_eq!(refused(&endpoint).await.kind, Kind::Untrusted);
+}
+
+#[tokio::test]
+async fn the_oldest_tls_is_the_accounts() {
+    let identity = Identity::new(Flaw::None);
+    let server = Server::start_with(Some(identity.acceptor_of(&[&rustls::version::TLS12])), script(&format!("T:\n{SIGN_IN}"))).await;
+    let mut endpoint = believing(server.port, Security::Tls, &identity);
+    assert!(tls_finding(&endpoint).await.unwrap().starts_with("TLS 1.2, certificate"));
+    endpoint.trust.min_version = TlsVersion::V1_3;
+    let fault = refused(&endpoint).await;
+    assert_eq!(fault.kind, Kind::Untrusted);
+    assert!(fault.remedy.unwrap().contains("--tls-min 1.2"));
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let (identity, client) = (Identity::new(Flaw::None), Identity::new(Flaw::ForClients));
+    let server = Server::start_with(Some(identity.acceptor_asking(&client)), script(&format!("T:\n{SIGN_IN}"))).await;
+    let mut endpoint = believing(server.port, Security::Tls, &identity);
+    let fault = refused(&endpoint).await;
+    assert_eq!(fault.kind, Kind::Untrusted, "{fault:?}");
+    assert!(fault.remedy.as_deref().unwrap().contains("--client-cert FILE"), "{fault:?}");
+
+    let (certificate, key) = client.pem();
+    let (certificate, key) = tls::client::read_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    endpoint.trust.client_certificate = Some(certificate);
+    assert_eq!(enter(&endpoint).await.unwrap_err().kind, Kind::Misconfigured, "a certificate without its key");
+    endpoint.held.client_key = Some(key);
+    enter(&endpoint).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    // With an identity of its own a session is resumed as well, and not by who shows none.
+    endpoint.held.account = Some(AccountId(7_003));
+    assert!(!tls_finding(&endpoint).await.unwrap().contains("resumed"));
+    assert!(tls_finding(&endpoint).await.unwrap().contains("resumed"));
+    endpoint.trust.client_certificate = None;
+    assert_eq!(refused(&endpoint).await.kind, Kind::Untrusted);
 }

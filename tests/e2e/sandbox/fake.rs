@@ -11,7 +11,7 @@ use postrider::connector::seam::{Committing, CredentialBroker, Delivery, Mailroo
 use postrider::connector::{CacheFolder, Engine, HttpAccess, HttpCredential, Prepared, ReceivingSession, SessionContext};
 use postrider::fault::Fault;
 use postrider::limits::Limits;
-use postrider::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
+use postrider::model::endpoint::{Endpoint, Held, Protocol, Security, Timeouts, Trust};
 use postrider::model::message::{Arrival, Change, Page, Scope};
 use postrider::net::allow::{Origin, Origins};
 use postrider::net::{Unobserved, http};
@@ -203,9 +203,7 @@ impl Setting {
     pub(super) fn with_origin(mut self, port: u16) -> Self {
         let client = http::Client::new(http::Settings {
             origins: Origins::new([ORIGIN], [format!("{ORIGIN}=http://127.0.0.1:{port}").as_str()]).unwrap(),
-            trust: Trust::default(),
-            proxy: None,
-            timeouts: Timeouts::default(),
+            server: endpoint(Protocol::Stream, 443),
             body_octets: self.limits.http_body_octets,
             exchanges: 4,
         });
@@ -251,7 +249,10 @@ fn endpoint(protocol: Protocol, port: u16) -> Endpoint {
         trust: Trust::default(),
         proxy: None,
         auth: None,
+        local_address: None,
+        networks: Vec::new(),
         timeouts: Timeouts::default(),
+        held: Held::default(),
     }
 }
 

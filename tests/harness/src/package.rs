@@ -20,6 +20,8 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "doveadm", also: Some("/usr/lib/dovecot/pop3"), package: "dovecot-pop3d" },
     Program { name: "postfix", also: None, package: "postfix" },
     Program { name: "mbsync", also: None, package: "isync" },
+    Program { name: "microsocks", also: None, package: "microsocks" },
+    Program { name: "tinyproxy", also: None, package: "tinyproxy" },
 ];
 
 /// Where `name` is: in `PATH` or where Debian puts servers, which an unprivileged user's `PATH` leaves out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Service;
-use crate::account::{Form, RECEIVE};
+use crate::account::{Form, RECEIVE, RECEIVE_CLIENT_KEY, RECEIVE_PROXY};
 use crate::api::event::{Events, RequestWatcher};
 use crate::api::reply::{AccountView, Reply, TestView};
 use crate::api::request::AccountChange;
@@ -40,7 +40,7 @@ impl Service {
                 .because_words("there is an account of this name")
                 .with_remedy(format!("change it with `postrider account edit {name}`, or take another name")));
         }
-        let AccountChange { form, secret } = change;
+        let AccountChange { form, secret, proxy_password, client_key } = change;
         let missing = |option: &str| Fault::new(Kind::Usage, operation()).because_words(format!("`{option}` is missing"));
         let connector = form.receive.clone().ok_or_else(|| missing("--receive CONNECTOR"))?;
         let manifest = self.manifest(connector).await?;
@@ -56,12 +56,12 @@ impl Service {
         if signs_in && secret.is_none() {
             return Err(missing("--password-stdin"));
         }
-        self.keep(account, secret).await
+        self.keep(account, secret, proxy_password, client_key).await
     }
 
     pub(super) async fn account_edit(&self, name: AccountName, change: AccountChange) -> Result<Reply, Fault> {
         let account = self.find_account(&name).await?;
-        let AccountChange { form, secret } = change;
+        let AccountChange { form, secret, proxy_password, client_key } = change;
         let former = account.receive.as_ref();
         let connector = form.receive.clone().or_else(|| former.map(|role| role.connector.clone()));
         let connector = connector
@@ -71,7 +71,7 @@ impl Service {
         let kept = former.filter(|role| role.connector == connector).map(|role| role.settings.as_str());
         let settings = settings_over(&manifest, &form, kept)?;
         let account = form.edit(account, receiving_protocol(&manifest)?, settings)?;
-        self.keep(account, secret).await
+        self.keep(account, secret, proxy_password, client_key).await
     }
 
     pub(super) async fn account_remove(&self, name: AccountName, events: &Events) -> Result<Reply, Fault> {
@@ -106,15 +106,23 @@ impl Service {
         }
     }
 
-    async fn keep(&self, account: Account, secret: Option<Secret>) -> Result<Reply, Fault> {
-        let secrets = secret.into_iter().map(|secret| (RECEIVE.to_owned(), secret)).collect();
+    async fn keep(
+        &self,
+        account: Account,
+        secret: Option<Secret>,
+        proxy_password: Option<Secret>,
+        client_key: Option<Secret>,
+    ) -> Result<Reply, Fault> {
+        let given = [(RECEIVE, secret), (RECEIVE_PROXY, proxy_password), (RECEIVE_CLIENT_KEY, client_key)];
+        let secrets = given.into_iter().filter_map(|(name, secret)| Some((name.to_owned(), secret?))).collect();
         self.store().put_account(account.clone(), secrets).await?;
         Ok(Reply::Account(Box::new(self.view(account).await?)))
     }
 
     async fn view(&self, account: Account) -> Result<AccountView, Fault> {
         let has_secret = self.store().secret(account.id, RECEIVE).await?.is_some();
-        Ok(AccountView::new(account, has_secret))
+        let has_proxy_password = self.store().secret(account.id, RECEIVE_PROXY).await?.is_some();
+        Ok(AccountView::new(account, has_secret, has_proxy_password))
     }
 
     async fn manifest(&self, connector: ConnectorId) -> Result<Manifest, Fault> {

@@ -81,7 +81,7 @@ async fn what_is_not_there_is_not_found() {
             name: name(),
             change: Box::new(AccountChange {
                 form: crate::account::Form { receive: Some("none".parse().unwrap()), ..Default::default() },
-                secret: None,
+                ..Default::default()
             }),
         },
     ] {

@@ -77,7 +77,7 @@ impl ResponseBody {
             pool,
             received: 0,
             most: settings.body_octets,
-            patience: settings.timeouts.read,
+            patience: settings.server.timeouts.read,
             _permit: permit,
         }
     }

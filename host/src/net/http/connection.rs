@@ -16,7 +16,7 @@ use crate::model::endpoint::Security;
 use crate::net::allow::Origin;
 use crate::net::observe::Unobserved;
 use crate::net::proxy::Proxy;
-use crate::net::reach::{Target, reach};
+use crate::net::reach::{Route, Target, reach};
 use crate::net::stage::{Stages, late};
 use crate::net::tls::{self, Believed, Peer};
 
@@ -37,14 +37,17 @@ impl Connection {
     pub(super) async fn dial(origin: Origin, proxy: Option<&Proxy>, settings: &Settings) -> Result<Self, Fault> {
         let (server, port) = (origin.server(), origin.port());
         let authority = if server.contains(':') { format!("[{server}]:{port}") } else { format!("{server}:{port}") };
-        let stages = Stages::new(&Unobserved, settings.timeouts.connect);
-        let believed = if origin.is_secure() { Some(Believed::load(&settings.trust).await?) } else { None };
-        let target = Target { server: &server, port, authority: &authority, usual_ports: "HTTPS is usually 443" };
-        let mut wire = reach(target, proxy, stages).await?;
+        let account = &settings.server;
+        let stages = Stages::new(&Unobserved, account.timeouts.connect);
+        let believed = if origin.is_secure() { Some(Believed::load(account, &[b"http/1.1"]).await?) } else { None };
+        let is_operators = server.eq_ignore_ascii_case(&account.server) || settings.origins.is_rewritten_to(&origin);
+        let target = Target { server: &server, port, authority: &authority, usual_ports: "HTTPS is usually 443", is_operators };
+        let mut wire = reach(target, Route::of(account, proxy), stages).await?;
         if let Some(believed) = &believed {
-            let peer = Peer { server: &server, authority: &authority, port, security: Security::Tls };
+            let peer =
+                Peer { server: &server, authority: &authority, port, security: Security::Tls, min_version: account.trust.min_version };
             let silent = || late(format!("secure the line to {authority} by TLS"));
-            wire = stages.run(crate::net::Stage::Tls, silent, tls::secure(wire, peer, believed, &[b"http/1.1"])).await?;
+            wire = stages.run(crate::net::Stage::Tls, silent, tls::secure(wire, peer, believed)).await?;
         }
         let fault = || Fault::new(Kind::Unreachable, format!("speak HTTP with {authority}"));
         if !wire.pending.is_empty() {

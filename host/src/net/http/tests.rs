@@ -5,15 +5,14 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::*;
-use crate::net::testing::{Act, Flaw, Identity, PASSWORD, Server, secret};
+use crate::model::endpoint::{Security, Timeouts, Trust};
+use crate::net::testing::{Act, Flaw, Identity, PASSWORD, Server, endpoint, secret};
 
 fn client_over(to: &str, trust: Trust, idle: Duration) -> Client {
     let rewrite = format!("https://api.example={to}");
     Client::new(Settings {
         origins: Origins::new(["https://api.example", "https://files.example"], [rewrite.as_str()]).unwrap(),
-        trust,
-        proxy: None,
-        timeouts: Timeouts { connect: Duration::from_secs(20), read: idle },
+        server: Endpoint { trust, timeouts: Timeouts { read: idle, ..Timeouts::default() }, ..endpoint(443, Security::Tls) },
         body_octets: 1000,
         exchanges: 2,
     })
@@ -58,7 +57,7 @@ async fn a_request_and_its_answer() {
         "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nSet-Cookie: a=b\r\nX-Echo: {PASSWORD}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
     );
     let server = Server::start(Some(&identity), [vec![Act::Tls], answering(7, &answer)].concat()).await;
-    let trust = Trust { ca_file: Some(identity.ca_file.clone()), pins: Vec::new() };
+    let trust = Trust { ca_file: Some(identity.ca_file.clone()), ..Trust::default() };
     let client = client_over(&format!("https://127.0.0.1:{}", server.port), trust, Duration::from_secs(20));
     let mut request = get("/v1/me?$top=5#fragment");
     request.headers.push(("Prefer".to_owned(), "x".to_owned()));
@@ -215,4 +214,53 @@ async fn exchanges_at_once_are_counted() {
     assert_eq!((fault.kind, fault.code.as_deref()), (Kind::RefusedByHost, Some("LIMIT")));
     drop(one);
     assert!(client.exchange(get("/")).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_origin_of_a_manifest_leads_to_no_near_place() {
+    let server = Server::start(None, vec![Act::HearLine, Act::Stall]).await;
+    for origin in ["https://localhost", "https://[::1]", "https://127.0.0.2", "https://2130706434", "https://0x7f.2"] {
+        let origin = format!("{origin}:{}", server.port);
+        let client = Client::new(Settings {
+            origins: Origins::new([origin.as_str()], []).unwrap(),
+            server: Endpoint { proxy: None, ..endpoint(443, Security::Tls) },
+            body_octets: 1000,
+            exchanges: 2,
+        });
+        let fault = client.exchange(Request { url: format!("{origin}/"), ..get("/") }).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::RefusedByHost, "{origin}: {fault:?}");
+    }
+    assert!(server.heard().is_empty());
+}
+
+#[tokio::test]
+async fn an_exchange_goes_through_the_accounts_proxy() {
+    let connect =
+        "CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\nProxy-Authorization: Basic bWU6Y29ycmVjdCBob3JzZQ==\r\n\r\n";
+    let http = vec![Act::Hear(connect.len()), Act::Say(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())];
+    let socks = vec![
+        Act::Hear(4),
+        Act::Say(vec![5, 2]),
+        Act::Hear(18),
+        Act::Say(vec![1, 0]),
+        Act::Hear(18),
+        Act::Say(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ];
+    // The proxy plays the origin's part as well.
+    let identity = Identity::for_names(&["api.example"]);
+    let answer = answering(5, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    for (scheme, part) in [("http", http), ("socks5h", socks)] {
+        let proxy = Server::start(Some(&identity), [part, vec![Act::Tls], answer.clone()].concat()).await;
+        let mut server = endpoint(443, Security::Tls);
+        server.trust.ca_file = Some(identity.ca_file.clone());
+        server.proxy = Some(format!("{scheme}://me@127.0.0.1:{}", proxy.port));
+        server.held.proxy_password = Some(Secret::new("correct horse"));
+        let client =
+            Client::new(Settings { origins: Origins::new(["https://api.example"], []).unwrap(), server, body_octets: 1000, exchanges: 2 });
+        let response = client.exchange(get("/")).await.unwrap_or_else(|fault| panic!("{scheme}: {fault:?}"));
+        assert_eq!(all(response).await.unwrap(), b"hello");
+        let heard = proxy.heard();
+        assert!(heard[0].starts_with("CONNECT api.example:443") || heard[2].contains("api.example"), "{heard:?}");
+        assert!(!heard.iter().skip(3).any(|line| line.to_ascii_lowercase().contains("proxy-authorization")), "{heard:?}");
+    }
 }

@@ -4,7 +4,7 @@ use bytes::{Buf, BytesMut};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::{Credentials, Destination, Negotiate, ProxyError, Step};
+use super::{Credentials, Destination, Negotiate, ProxyError, Step, speaker};
 use crate::limits::PROXY_HEAD_OCTETS;
 
 /// The machine.
@@ -43,7 +43,8 @@ impl Connect {
         Self { request: Some(request), credentials }
     }
 
-    fn answered(&self, status_line: &str) -> Result<Step, ProxyError> {
+    fn answered(&self, head: &str) -> Result<Step, ProxyError> {
+        let status_line = head.split("\r\n").next().unwrap_or_default();
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok());
         let said = || {
             let clean = self.credentials.as_ref().map_or_else(|| status_line.to_owned(), |own| own.password.redact(status_line));
@@ -51,8 +52,11 @@ impl Connect {
         };
         match status {
             Some(200..=299) => Ok(Step::Done),
+            Some(407) if !offers_basic(head) => Err(ProxyError::OtherSignIn(offered(head))),
             Some(407) if self.credentials.is_some() => Err(ProxyError::PasswordRefused),
             Some(407) => Err(ProxyError::PasswordWanted),
+            // tinyproxy says 401 to a wrong password, and 407 to none.
+            Some(401) if self.credentials.is_some() => Err(ProxyError::PasswordRefused),
             Some(401 | 403 | 405) => Err(ProxyError::Forbidden(said())),
             Some(_) => Err(ProxyError::CannotReach(said())),
             None => Err(ProxyError::Malformed(said())),
@@ -68,7 +72,7 @@ impl Negotiate for Connect {
         let sign = b"HTTP/1.";
         let begun = sign.len().min(pending.len());
         if pending.get(..begun) != sign.get(..begun) {
-            return Err(ProxyError::NotAProxy("HTTP"));
+            return Err(ProxyError::NotAProxy { wanted: "HTTP", found: speaker(pending) });
         }
         let Some(end) = pending.windows(4).position(|four| four == b"\r\n\r\n") else {
             let too_long = pending.len() > PROXY_HEAD_OCTETS;
@@ -76,10 +80,28 @@ impl Negotiate for Connect {
         };
         let head = pending.split_to(end);
         pending.advance(4);
-        let end = head.iter().position(|octet| *octet == b'\r').unwrap_or(head.len());
-        let status_line = head.get(..end).unwrap_or_default();
-        self.answered(&String::from_utf8_lossy(status_line))
+        self.answered(&String::from_utf8_lossy(&head))
     }
+}
+
+/// The schemes in which the proxy signs in (RFC 9110 section 11.7.1).
+fn challenges(head: &str) -> impl Iterator<Item = &str> {
+    let headers = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let challenges = headers.filter(|(name, _)| name.trim().eq_ignore_ascii_case("proxy-authenticate"));
+    challenges.filter_map(|(_, challenge)| challenge.trim().split([' ', ',']).next()).filter(|scheme| !scheme.is_empty())
+}
+
+/// Whether Basic is among them, or nothing is named.
+fn offers_basic(head: &str) -> bool {
+    let mut names = challenges(head).peekable();
+    names.peek().is_none() || names.any(|scheme| scheme.eq_ignore_ascii_case("basic"))
+}
+
+fn offered(head: &str) -> String {
+    let names: Vec<_> =
+        challenges(head).take(4).map(|scheme| scheme.chars().filter(char::is_ascii_alphanumeric).take(20).collect()).collect();
+    let names: Vec<String> = names;
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -131,12 +153,17 @@ mod tests {
         let own = || Some(Credentials { user: b"me".to_vec(), password: Secret::new("correct horse") });
         assert_eq!(answer(None, b"HTTP/1.1 407 No\r\n\r\n").0, Err(ProxyError::PasswordWanted));
         assert_eq!(answer(own(), b"HTTP/1.1 407 No\r\n\r\n").0, Err(ProxyError::PasswordRefused));
+        assert_eq!(answer(own(), b"HTTP/1.0 401 Unauthorized\r\n\r\n").0, Err(ProxyError::PasswordRefused));
+        let other = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM realm=x\r\n\r\n";
+        assert_eq!(answer(own(), other).0, Err(ProxyError::OtherSignIn("Negotiate, NTLM".to_owned())));
+        let among = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: basic realm=x\r\n\r\n";
+        assert_eq!(answer(own(), among).0, Err(ProxyError::PasswordRefused));
         assert_eq!(
             answer(own(), b"HTTP/1.1 403 correct horse\r\n\r\n").0,
             Err(ProxyError::Forbidden("HTTP/1.1 403 [redacted]".to_owned()))
         );
         assert!(answer(None, b"HTTP/1.1 502 Bad Gateway\r\n\r\n").0.unwrap_err().is_about_the_address());
-        assert_eq!(answer(None, b"* OK IMAP").0, Err(ProxyError::NotAProxy("HTTP")));
+        assert_eq!(answer(None, b"* OK IMAP").0, Err(ProxyError::NotAProxy { wanted: "HTTP", found: None }));
         assert_eq!(answer(None, b"HTTP/1.1 abc\r\n\r\n").0, Err(ProxyError::Malformed("HTTP/1.1 abc".to_owned())));
         assert_eq!(answer(None, b"HTTP/1.1 200").0, Ok(Step::Read));
         let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &b"X: y\r\n".repeat(10_000)].concat();

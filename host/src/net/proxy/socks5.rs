@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::{Buf, BytesMut};
 use zeroize::Zeroizing;
 
-use super::{Credentials, Destination, Negotiate, ProxyError, Step};
+use super::{Credentials, Destination, Negotiate, ProxyError, Step, speaker};
 
 const VERSION: u8 = 5;
 const NO_SIGN_IN: u8 = 0;
@@ -80,7 +80,9 @@ impl Negotiate for Socks5 {
                     if self.credentials.is_some() { &[VERSION, 2, NO_SIGN_IN, PASSWORD] } else { &[VERSION, 1, NO_SIGN_IN] };
                 return Ok(Step::Write(Zeroizing::new(methods.to_vec())));
             }
-            (State::Method | State::Reply, Some(version)) if *version != VERSION => return Err(ProxyError::NotAProxy("SOCKS5")),
+            (State::Method | State::Reply, Some(version)) if *version != VERSION => {
+                return Err(ProxyError::NotAProxy { wanted: "SOCKS5", found: speaker(pending) });
+            }
             _ => {}
         }
         match (&self.state, &pending[..]) {
@@ -139,6 +141,7 @@ fn refused(code: u8) -> ProxyError {
         5 => ProxyError::CannotReach("connection refused: is the port right?".to_owned()),
         6 => ProxyError::CannotReach("time to live expired".to_owned()),
         8 => ProxyError::CannotReach("it cannot do this kind of address".to_owned()),
+        7 => ProxyError::CannotReach("it does not connect, which is all that a client of mail needs".to_owned()),
         other => ProxyError::Malformed(format!("reply {other}")),
     }
 }
@@ -205,7 +208,7 @@ mod tests {
     fn refusals() {
         let none: Option<Credentials> = None;
         for (credentials, answers, error) in [
-            (none.clone(), &[&b"HTTP/1.1 400"[..]][..], ProxyError::NotAProxy("SOCKS5")),
+            (none.clone(), &[&b"HTTP/1.1 400"[..]][..], ProxyError::NotAProxy { wanted: "SOCKS5", found: None }),
             (none.clone(), &[&[5, 0xff]], ProxyError::PasswordWanted),
             (none.clone(), &[&[5, 2]], ProxyError::Malformed("method 2 was not offered".to_owned())),
             (credentials(), &[&[5, 0xff]], ProxyError::PasswordRefused),

@@ -98,15 +98,21 @@ async fn whoever_opens_tls_in_the_middle_is_found_though_he_is_believed() {
     let between = listener.local_addr().unwrap().port();
     let acceptor = identity.acceptor();
     let endpoint = believing(port, Security::Tls, &identity);
-    let believed = tls::Believed::load(&endpoint.trust).await.unwrap();
+    let believed = tls::Believed::load(&endpoint, &[]).await.unwrap();
     let _relay = AbortOnDropHandle::new(tokio::spawn(async move {
         let (socket, _) = listener.accept().await.unwrap();
         let mut here = acceptor.accept(socket).await.unwrap();
         let authority = endpoint.authority();
-        let target = Target { server: &endpoint.server, port, authority: &authority, usual_ports: "" };
-        let wire = reach(target, None, Stages::new(&Unobserved, endpoint.timeouts.connect)).await.unwrap();
-        let peer = tls::Peer { server: &endpoint.server, authority: &authority, port, security: Security::Tls };
-        let (mut there, _) = tls::secure(wire, peer, &believed, &[]).await.unwrap();
+        let target = Target { server: &endpoint.server, port, authority: &authority, usual_ports: "", is_operators: true };
+        let wire = reach(target, Route::of(&endpoint, None), Stages::new(&Unobserved, endpoint.timeouts.connect)).await.unwrap();
+        let peer = tls::Peer {
+            server: &endpoint.server,
+            authority: &authority,
+            port,
+            security: Security::Tls,
+            min_version: TlsVersion::default(),
+        };
+        let (mut there, _) = tls::secure(wire, peer, &believed).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut here, &mut there.socket).await;
     }));
     let fault = enter(&believing(between, Security::Tls, &identity)).await.unwrap_err();

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Name;
 
 use crate::clock::Timestamp;
@@ -13,6 +14,10 @@ use crate::model::endpoint::Fingerprint;
 
 /// The most names that are listed; certificates of hosting farms have hundreds.
 const SHOWN_NAMES: usize = 8;
+
+/// MD2, MD5 and SHA-1 with RSA (RFC 3279), SHA-1 with DSA and ECDSA.
+const WEAK_SIGNATURES: &[&str] =
+    &["1.2.840.113549.1.1.2", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.5", "1.2.840.10040.4.3", "1.2.840.10045.4.1"];
 
 /// The most characters of one name.
 const SHOWN_CHARACTERS: usize = 120;
@@ -22,6 +27,8 @@ const SHOWN_CHARACTERS: usize = 120;
 pub struct Certificate {
     /// SHA-256 of its DER.
     pub fingerprint: Fingerprint,
+    /// SHA-256 of its SubjectPublicKeyInfo; none: it is not well-formed.
+    pub key_fingerprint: Option<Fingerprint>,
     /// What could be read of the rest; none: it is not well-formed.
     pub facts: Option<Facts>,
 }
@@ -43,6 +50,10 @@ pub struct Facts {
     pub not_after: Timestamp,
     /// Whether it says that it was made by whom it was made for.
     pub self_issued: bool,
+    /// The bits of an RSA key's modulus; none: another kind of key.
+    pub rsa_bits: Option<usize>,
+    /// Whether it was signed over MD5 or SHA-1, of which others can be made that look alike.
+    pub signed_weakly: bool,
 }
 
 impl Certificate {
@@ -50,7 +61,9 @@ impl Certificate {
     #[must_use]
     pub fn read(der: &[u8]) -> Self {
         let fingerprint = Fingerprint(Sha256::digest(der).into());
-        Self { fingerprint, facts: X509Certificate::from_der(der).ok().map(|(_, certificate)| Facts::of(&certificate)) }
+        let read = X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate);
+        let key_fingerprint = read.as_ref().map(|certificate| Fingerprint(Sha256::digest(certificate.public_key().raw).into()));
+        Self { fingerprint, key_fingerprint, facts: read.as_ref().map(Facts::of) }
     }
 
     /// "certificate of X by Y, valid until Z".
@@ -79,6 +92,11 @@ impl Facts {
             not_before: millis(certificate.validity().not_before.timestamp()),
             not_after: millis(certificate.validity().not_after.timestamp()),
             self_issued: certificate.subject() == certificate.issuer(),
+            rsa_bits: match certificate.public_key().parsed() {
+                Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+                _ => None,
+            },
+            signed_weakly: WEAK_SIGNATURES.contains(&certificate.signature_algorithm.algorithm.to_id_string().as_str()),
         }
     }
 

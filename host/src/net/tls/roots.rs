@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 
 use crate::fault::{Fault, Kind};
 
@@ -34,8 +35,8 @@ pub(super) async fn of_system() -> Result<Arc<RootCertStore>, Fault> {
     Ok(Arc::clone(SYSTEM.get_or_init(|| Arc::new(roots))))
 }
 
-/// The authorities of the PEM file at `path`.
-pub(super) async fn of_file(path: PathBuf) -> Result<Arc<RootCertStore>, Fault> {
+/// The authorities of the PEM file at `path`, and the digest of the file.
+pub(super) async fn of_file(path: PathBuf) -> Result<(Arc<RootCertStore>, [u8; 32]), Fault> {
     let shown = path.display().to_string();
     let fault = || Fault::new(Kind::Misconfigured, format!("read the CA file {shown}"));
     let unreadable = "check the path and its permissions: `--ca FILE` takes a PEM file of certificate authorities";
@@ -50,7 +51,7 @@ pub(super) async fn of_file(path: PathBuf) -> Result<Arc<RootCertStore>, Fault> 
     if roots.is_empty() {
         return Err(fault().because_words("there is no certificate in it").with_remedy(not_pem));
     }
-    Ok(Arc::new(roots))
+    Ok((Arc::new(roots), Sha256::digest(&pem).into()))
 }
 
 #[cfg(test)]

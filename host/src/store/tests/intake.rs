@@ -180,7 +180,7 @@ async fn limits_hold() {
 }
 
 fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
-    use crate::model::endpoint::{Endpoint, Protocol, Security, Timeouts, Trust};
+    use crate::model::endpoint::{Endpoint, Held, Protocol, Security, Timeouts, Trust};
     let endpoint = Endpoint {
         protocol: Protocol::Imap,
         server: "mail.example.com".to_owned(),
@@ -190,7 +190,10 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         trust: Trust::default(),
         proxy: None,
         auth: None,
+        local_address: None,
+        networks: Vec::new(),
         timeouts: Timeouts::default(),
+        held: Held::default(),
     };
     crate::model::account::Role { connector: "imap".parse().unwrap(), endpoint, settings: "{}".to_owned(), folders: Vec::new(), limits }
 }

@@ -1,0 +1,89 @@
+//! TLS from outside: a line that is cut under it, a client's certificate, and a prompt that is interrupted.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use harness::authority::Authority;
+use harness::corpus;
+use harness::dovecot::{Dovecot, USER};
+use harness::postrider::Postrider;
+use harness::relay::Relay;
+
+use crate::scene::{ACCOUNT, Scene, add_account_with, stored};
+
+#[test]
+fn a_line_cut_under_tls_loses_nothing() {
+    let dovecot = Dovecot::start();
+    let messages: Vec<_> = corpus::messages(corpus::SEED, 40).into_iter().collect();
+    dovecot.deliver(USER, "INBOX", &messages);
+    let relay = Relay::to(dovecot.imaps);
+    let postrider = Postrider::new();
+    let ca = dovecot.ca_file();
+    add_account_with(&postrider, ACCOUNT, relay.port, "tls", &["--ca", ca.to_str().unwrap()]).succeeded();
+    // In the middle of the messages, and of a record: TCP ends, TLS does not.
+    relay.cut_after(60_000);
+    let cut = postrider.run(&["receive", ACCOUNT]);
+    assert_eq!(cut.code, Some(12), "{}", cut.stderr);
+    assert!(cut.stderr.contains("Code: TRUNCATED"), "{}", cut.stderr);
+    relay.cut_after(u64::MAX);
+    let scene = Scene { dovecot, postrider };
+    scene.receive();
+    assert_eq!(stored(&scene.postrider).len(), messages.len());
+    scene.assert_stored_as_on_the_wire();
+    scene.assert_clean();
+}
+
+#[test]
+fn a_client_key_is_sealed() {
+    let dovecot = Dovecot::start();
+    let postrider = Postrider::new();
+    let identity = Authority::new("Client Authority").identity(&["help-desk.example"]);
+    let file = postrider.beside("client.pem");
+    std::fs::write(&file, format!("{}{}", identity.key, identity.certificate)).unwrap();
+    let ca = dovecot.ca_file();
+    let options = ["--ca", ca.to_str().unwrap(), "--client-cert", file.to_str().unwrap()];
+    add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &options).succeeded();
+    std::fs::remove_file(&file).unwrap();
+    postrider.succeed(&["receive", ACCOUNT]);
+    let shown = postrider.succeed(&["account", "show", ACCOUNT]).text();
+    assert!(shown.contains("certificate of help-desk.example by Client Authority"), "{shown}");
+    let line = identity.key.lines().nth(1).unwrap();
+    assert!(!shown.contains(line));
+    assert_eq!(postrider.files_with(line.as_bytes()), Vec::<std::path::PathBuf>::new());
+    postrider.succeed(&["account", "edit", ACCOUNT, "--no-client-cert"]);
+    assert!(!postrider.succeed(&["account", "show", ACCOUNT]).text().contains("help-desk"));
+}
+
+#[test]
+fn an_interrupted_prompt_gives_the_terminal_its_echo_back() {
+    let postrider = Postrider::new();
+    let ask = ["account", "add", ACCOUNT, "--receive", "imap", "--server", "localhost", "--user", USER];
+    let inner = postrider.command(&ask);
+    let words: Vec<String> =
+        std::iter::once(inner.get_program()).chain(inner.get_args()).map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    // A terminal of its own, on which both run one after the other.
+    let line = format!("trap : INT; {}; echo \"code=$?\"; stty -a", words.join(" "));
+    let script = harness::package::find("script").expect("`script` is in Debian's essential package bsdutils");
+    let mut command = std::process::Command::new(script);
+    command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh").env("HOME", postrider.beside(""));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = String::new();
+    let mut read_until = |words: &str| {
+        let mut octets = [0; 1024];
+        while !said.contains(words) {
+            let count = output.read(&mut octets).unwrap();
+            assert!(count > 0, "it ended without {words:?}:\n{said}");
+            said.push_str(&String::from_utf8_lossy(&octets[..count]));
+        }
+        said.clone()
+    };
+    read_until("Password of");
+    input.write_all(b"\x03").unwrap();
+    let said = read_until("echonl");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.contains("code=6"), "{said}");
+    let settings = said.split("code=").nth(1).unwrap();
+    assert!(settings.split_whitespace().any(|flag| flag == "echo"), "{said}");
+}
