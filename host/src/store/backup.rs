@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,11 +66,13 @@ impl Store {
     /// Nobody takes the pieces any more; the disk, on which the records need their room once more.
     pub async fn backup(&self, out: mpsc::Sender<Bytes>) -> Result<BackedUp, Error> {
         let open = self.shared.open()?;
-        on_thread(move || {
-            let snapshot = open.committer.at_standstill(|| Snapshot::take(&open))?;
-            snapshot.send(&open, &out)
-        })
-        .await
+        let snapshot = {
+            // No segment goes between the records and their segments; once these are open, they stay readable.
+            let _still = open.compaction.lock().await;
+            let open = Arc::clone(&open);
+            on_thread(move || open.committer.at_standstill(|| Snapshot::take(&open))).await?
+        };
+        on_thread(move || snapshot.send(&open, &out)).await
     }
 }
 

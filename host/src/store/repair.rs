@@ -85,7 +85,10 @@ impl Store {
     /// # Errors
     /// The disk; damage that nothing can be made of.
     pub async fn repair(&self, apply: bool, progress: impl FnMut(Progress) + Send + 'static) -> Result<RepairReport, Error> {
-        let open = self.shared.open()?;
+        let opened = self.shared.open()?;
+        // A body that moves meanwhile would look damaged.
+        let _still = opened.compaction.lock().await;
+        let open = Arc::clone(&opened);
         let broken = {
             let open = Arc::clone(&open);
             on_thread(move || broken_bodies(&open, progress)).await?
@@ -138,7 +141,8 @@ fn broken_bodies(open: &Open, mut progress: impl FnMut(Progress)) -> Result<Vec<
         loop {
             match chunks.next() {
                 Ok(Some(_)) => {}
-                Ok(None) => break,
+                // Or it was removed meanwhile, and need not be kept any longer.
+                Ok(None) | Err(Error::Removed(_)) => break,
                 Err(Error::Damaged { place: at, finding, .. }) => {
                     broken.push(BrokenBody { place, body, finding: format!("{at}: {finding}") });
                     break;

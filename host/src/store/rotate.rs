@@ -97,6 +97,8 @@ impl Store {
             // Between two commits, so that none is sealed half with the one key and half with the other.
             on_thread(move || open.committer.at_standstill(|| open.keyring.begin_epoch())).await?;
         }
+        // What compaction moves would have to be looked for again, and what it frees is mostly what is rewritten here.
+        let _still = open.compaction.lock().await;
         let mut rotated = Rotated { epoch: open.keyring.sealer().epoch(), ..Rotated::default() };
         loop {
             let is_last = has_no_late_writers(&open).await?;
@@ -111,7 +113,8 @@ impl Store {
                 tokio::time::sleep(LATE_LOOK).await;
             }
         }
-        on_thread(move || open.committer.at_standstill(|| open.keyring.end_epochs())).await?;
+        let ending = Arc::clone(&open);
+        on_thread(move || ending.committer.at_standstill(|| ending.keyring.end_epochs())).await?;
         Ok(rotated)
     }
 }
@@ -148,16 +151,21 @@ async fn rewrite_bodies(
         let late = shared
             .read(move |open| looked_at.into_iter().filter_map(|place| open.late_body(place).transpose()).collect::<Result<Vec<_>, _>>());
         let (mut gathered, mut octets) = (Vec::new(), 0);
-        for (place, message, body) in late.await? {
+        for (within, (place, message, body)) in (1..).zip(late.await?) {
             octets += body.size;
             let old = body.body;
-            gathered.push(Rewritten { place, old, new: rewrite(open, place, message, body).await? });
+            match rewrite(open, place, message, body).await {
+                Ok(new) => gathered.push(Rewritten { place, old, new }),
+                // It need not be kept any longer.
+                Err(Error::Removed(_)) => {}
+                Err(error) => return Err(error),
+            }
             if gathered.len() >= BODIES || octets >= BODY_OCTETS {
                 rotated.bodies += gathered.len() as u64;
                 commit(shared, open, std::mem::take(&mut gathered)).await?;
                 octets = 0;
             }
-            progress(Progress { done: done + rotated.bodies % LOOKED_AT as u64, total });
+            progress(Progress { done: done + within, total });
         }
         rotated.bodies += gathered.len() as u64;
         commit(shared, open, gathered).await?;
@@ -190,8 +198,10 @@ async fn commit(shared: &Shared, open: &Open, rewritten: Vec<Rewritten>) -> Resu
     if rewritten.is_empty() {
         return Ok(());
     }
-    let generation = open.spool.generation();
+    let spool = Arc::clone(&open.spool);
     let work = move |tx: &mut Transaction<'_>| {
+        // Asked here, on the committer's thread: only it finds out that octets were lost.
+        let generation = spool.generation();
         for Rewritten { place, old, new } in rewritten {
             let account = place.account;
             if new.generation != generation {

@@ -97,7 +97,7 @@ fn unpack(path: &Path, dir: &Path, keys: &KeySource) -> Result<BackedUp, Error> 
     };
     let mut chain = Chain::new(keyring.index(), &header);
     source.verify(&mut chain, &first)?;
-    let tree = Records::open(&dir.join("records"), Arc::clone(&keyring))?;
+    let tree = Records::open(&dir.join("records"), Arc::clone(&keyring), true)?;
     let segments = Segments::in_folder(&spool::folder(dir), header.store)?;
     let mut restored = BackedUp { commit: header.mark.commit, ..BackedUp::default() };
     // The segment that is being written: its file, how much is there, and how much there is to be.

@@ -6,9 +6,7 @@ use super::Repair;
 use crate::model::message::Location;
 use crate::store::error::Error;
 use crate::store::layout::{self, Place, kind};
-use crate::store::record::{
-    AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, Octets, Record, SecretRecord, ValueRecord,
-};
+use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, Record, SecretRecord, ValueRecord};
 use crate::store::records::place_of;
 
 /// Messages that stand in a folder, by generation.
@@ -131,11 +129,7 @@ impl Repair<'_, '_> {
             let prefix = layout::of_account(kind::MESSAGE, account);
             for key in self.tx.keys(&prefix, &prefix, usize::MAX)? {
                 let Some(record) = self.tx.read::<MessageRecord>(&key)? else { continue };
-                counts.messages += 1;
-                match &record.octets {
-                    Octets::Body(body) => counts.octets += body.size,
-                    Octets::SetAside { .. } => counts.set_aside += 1,
-                }
+                counts.count(&record, 1);
             }
             let key = layout::of_account(kind::COUNTS, account);
             if self.tx.read::<CountsRecord>(&key)?.as_ref() != Some(&counts) {
