@@ -110,7 +110,7 @@ fn lost_permission_is_named() {
     for (place, code) in [("store", 31), ("store/records/db", 31), ("store/spool", 31), ("store/watermark", 31), ("master.key", 31)] {
         let path = postrider.home().join(place);
         let mode = path.metadata().unwrap().permissions();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         let refused = as_nobody(&["status"]);
         assert_eq!(refused.status.code(), Some(code), "{place}: {}", words(&refused));
         assert!(words(&refused).contains("ermission"), "{place}: {}", words(&refused));

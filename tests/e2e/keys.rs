@@ -153,7 +153,7 @@ fn the_recovery_key_opens_what_the_lost_master_key_does_not() {
     let (code, _, words) = run_with(&postrider, &["key", "show", "--recovery"], &by_stdin, &typed);
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("key rekey --recovery"), "{words}");
-    let (code, _, words) = run_with(&postrider, &["key", "show", "--recovery"], &by_stdin, &typed[1..]);
+    let (code, _, words) = run_with(&postrider, &["key", "show", "--recovery"], &by_stdin, typed.get(1..).unwrap());
     assert_eq!(code, Some(2), "{words}");
     succeed_with(&postrider, &["key", "rekey", "--to", "file", "--recovery"], &by_stdin, &printed);
     postrider.succeed(&["key", "show"]);

@@ -14,7 +14,7 @@ use crate::scene::{ACCOUNT, Scene, add_account_with, stored};
 #[test]
 fn a_line_cut_under_tls_loses_nothing() {
     let dovecot = Dovecot::start();
-    let messages: Vec<_> = corpus::messages(corpus::SEED, 40).into_iter().collect();
+    let messages: Vec<_> = corpus::messages(corpus::SEED, 40).collect();
     dovecot.deliver(USER, "INBOX", &messages);
     let relay = Relay::to(dovecot.imaps);
     let postrider = Postrider::new();

@@ -519,8 +519,7 @@ async fn tls_finding(endpoint: &Endpoint) -> Result<String, Fault> {
     let reports = Reports::default();
     open(endpoint, Some(&secret()), &reports).await?;
     let reports = reports.0.into_inner().unwrap();
-    let finding = reports.into_iter().find(|report| report.stage == Stage::Tls).unwrap().outcome;
-    finding
+    reports.into_iter().find(|report| report.stage == Stage::Tls).unwrap().outcome
 }
 
 #[tokio::test]

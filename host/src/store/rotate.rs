@@ -35,6 +35,9 @@ const RECORD_OCTETS: usize = 4 << 20;
 /// How often it is looked whether sessions still hold bodies that were sealed before the rotation.
 const LATE_LOOK: Duration = Duration::from_millis(50);
 
+/// Keys, and where to look on for more.
+type Page = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a rotation did, beyond what an earlier one that was broken off had done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotated {
@@ -273,7 +276,7 @@ impl Open {
     }
 
     /// Keys of a kind, from `from` on, whose values are of an earlier epoch; and where to look on.
-    fn late_records(&self, kind: u8, from: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Error> {
+    fn late_records(&self, kind: u8, from: &[u8]) -> Result<Page, Error> {
         let sealer = self.keyring.sealer();
         let (mut keys, mut octets) = (Vec::new(), 0);
         for raw in self.records.scan(&[kind], from) {

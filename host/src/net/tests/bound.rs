@@ -1,7 +1,7 @@
 //! Servers that prove themselves by SCRAM, and such that cannot: over real TLS, with an end of SCRAM that is not ours.
 
 use data_encoding::BASE64;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -37,9 +37,7 @@ async fn imap(identity: &Identity, mechanisms: &'static str, conduct: Conduct) -
     (port, AbortOnDropHandle::new(task))
 }
 
-type Served = tokio_rustls::server::TlsStream<tokio::net::TcpStream>;
-
-async fn serve(stream: Served, exporter: [u8; 32], mechanisms: &str, conduct: Conduct) -> Option<()> {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, exporter: [u8; 32], mechanisms: &str, conduct: Conduct) -> Option<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(format!("* OK [CAPABILITY IMAP4rev1 SASL-IR {mechanisms}] ready\r\n").as_bytes()).await.ok()?;
     let mut line = String::new();

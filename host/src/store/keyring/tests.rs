@@ -58,7 +58,7 @@ fn opens_with_its_own_key_only_and_whole_only() {
         assert!(place.open(&own).is_err(), "octet {at}");
     }
     for cut in (0..text.len() - 1).step_by(17) {
-        std::fs::write(&path, &text[..cut]).unwrap();
+        std::fs::write(&path, &text.as_bytes()[..cut]).unwrap();
         assert!(matches!(place.open(&own), Err(Error::Key(KeyError::Keyring(_)))), "cut at {cut}");
     }
     std::fs::write(&path, text.replace("\"keyring\": 2", "\"keyring\": 3")).unwrap();
