@@ -159,7 +159,7 @@ impl<'a> Sync<'a> {
             }
             // Nothing is outstanding: what comes is unasked for, and the session has noted it.
             state @ (State::Begin | State::Compare(_) | State::Retire | State::Commit(_) | State::Keep(..) | State::Over) => {
-                self.state = state
+                self.state = state;
             }
         }
         Ok(())
