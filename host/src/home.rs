@@ -30,6 +30,8 @@ pub struct Paths {
     pub control_socket: PathBuf,
     /// Locked by the home's owner, and says who that is.
     pub lock: PathBuf,
+    /// There from the making of the store on, outside of it: where this is and the store is not, the store is gone or not mounted.
+    pub store_made: PathBuf,
 }
 
 /// The home is this process's until this is dropped.
@@ -75,6 +77,7 @@ impl Paths {
             cache: root.join("cache"),
             control_socket: root.join("control.sock"),
             lock: root.join("lock"),
+            store_made: root.join("store-made"),
             root,
         })
     }
@@ -95,6 +98,7 @@ impl Paths {
             cache: base.cache_dir().join("postrider"),
             control_socket: base.runtime_dir().map_or_else(|| root.clone(), |runtime| runtime.join("postrider")).join("control.sock"),
             lock: root.join("lock"),
+            store_made: root.join("store-made"),
             root,
         })
     }
@@ -113,6 +117,37 @@ impl Paths {
             })?;
         }
         Ok(())
+    }
+
+    /// Refuse to make a new store in the place of one that is gone.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`] where this home had a store and there is none.
+    pub fn look_for_store(&self) -> Result<(), Fault> {
+        if self.store_made.exists() && !self.store.join("format").exists() {
+            let (store, made) = (self.store.display(), self.store_made.display());
+            return Err(Fault::new(Kind::Storage, format!("open the store in `{store}`"))
+                .because_words("this home had a store, and there is none")
+                .with_remedy(format!(
+                    "mount the file system that holds it, or restore a backup; to begin anew without its mail, remove the file `{made}`"
+                )));
+        }
+        Ok(())
+    }
+
+    /// Remember, durably, that the store has been made.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`] where it cannot be written down.
+    pub fn note_store(&self) -> Result<(), Fault> {
+        let note = || {
+            if !self.store_made.exists() {
+                std::fs::write(&self.store_made, "")?;
+                File::open(&self.root)?.sync_all()?;
+            }
+            Ok(())
+        };
+        note().map_err(|error: io::Error| Fault::new(Kind::Storage, format!("write `{}`", self.store_made.display())).because(&error))
     }
 
     /// Whether `path` lies in this home, whatever links lead there.
@@ -214,6 +249,17 @@ mod tests {
             assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
         }
         assert!(!paths.master_key.starts_with(&paths.store));
+    }
+
+    #[test]
+    fn a_store_that_is_gone_is_not_made_anew() {
+        let (_directory, paths) = home();
+        paths.look_for_store().unwrap();
+        paths.note_store().unwrap();
+        let fault = paths.look_for_store().unwrap_err();
+        assert!(fault.remedy.unwrap().contains("mount"));
+        fs::write(paths.store.join("format"), "").unwrap();
+        paths.look_for_store().unwrap();
     }
 
     #[test]

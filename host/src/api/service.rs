@@ -49,8 +49,13 @@ impl Service {
     /// # Errors
     /// What hinders the store from being opened.
     pub async fn open(paths: &Paths, ownership: Ownership, keys: KeySource) -> Result<Self, Fault> {
+        paths.look_for_store()?;
         let is_new = !paths.store.join("format").exists();
         let store = Store::open(&paths.store, keys).await?;
+        let noted = paths.clone();
+        tokio::task::spawn_blocking(move || noted.note_store())
+            .await
+            .map_err(|error| Fault::new(Kind::Bug, "note the store").because(&error))??;
         let registry = Arc::new(Registry::new(paths.connectors.clone(), Registry::shipped_folders()));
         let host = Arc::new(Host::new(store, registry, paths.cache.clone()));
         let opened =

@@ -75,7 +75,7 @@ fn identity(endpoint: &Endpoint, secret: Option<&Secret>, authority: &str) -> Re
             user: user.to_owned(),
             secret: secret.clone(),
             auth: endpoint.auth,
-            has_certificate: false,
+            has_certificate: endpoint.trust.client_certificate.is_some(),
             server: endpoint.server.clone(),
             port: endpoint.port,
         }))

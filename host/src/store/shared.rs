@@ -110,7 +110,7 @@ impl Open {
         let records = Arc::new(Records::open(&dir.join("records"), Arc::clone(&keyring), is_new)?);
         records.resync()?;
         let spool = Arc::new(Spool::open(&spool::folder(dir), Arc::clone(&keyring))?);
-        let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.index())?;
+        let (watermark, durable) = Watermark::open(&dir.join("watermark"), keyring.index(), is_new)?;
         let mark = recover(&records, durable)?;
         watermark.advance(mark)?;
         if is_new {
@@ -191,7 +191,7 @@ fn recover(records: &Records, durable: Option<Mark>) -> Result<Mark, Error> {
             "the records end at commit {}, and commits up to {} were acknowledged: records were lost or rolled back",
             there.commit, durable.commit
         ),
-        None => "the watermark file is unreadable: whether acknowledged records are missing cannot be told".to_owned(),
+        None => "the watermark file is unreadable or gone: whether acknowledged records are missing cannot be told".to_owned(),
     };
     tracing::error!(%finding, "the store is damaged");
     let durable = durable.unwrap_or_default();

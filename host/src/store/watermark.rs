@@ -33,9 +33,10 @@ pub(super) struct Watermark {
 
 impl Watermark {
     /// Open the file, or make it; the mark that it holds. A file without a good slot has lost its content: `None`.
-    pub(super) fn open(path: &Path, index: &IndexKey) -> Result<(Self, Option<Mark>), Error> {
+    pub(super) fn open(path: &Path, index: &IndexKey, is_new: bool) -> Result<(Self, Option<Mark>), Error> {
         let check = index.hash("watermark", &[]);
-        if !path.exists() {
+        let is_missing = !path.exists();
+        if is_missing {
             // Whole under another name first: a file that is cut short would look like one that has lost its content.
             files::replace(path, &slot_of(&check, Mark::default()))?;
         }
@@ -44,7 +45,8 @@ impl Watermark {
         let file = at(Failpoint::WatermarkOpen, || options.open(path)).map_err(Error::io("open", path))?;
         let watermark = Self { file, path: path.to_owned(), check };
         let best = [0, 1].into_iter().filter_map(|slot| watermark.read_slot(slot)).max_by_key(|mark| mark.commit);
-        Ok((watermark, best))
+        // A store that is there had one: what it said is lost, and not nothing.
+        Ok((watermark, best.filter(|_| is_new || !is_missing)))
     }
 
     /// Write `mark` over the older slot; durable on return.
@@ -93,12 +95,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("watermark");
         let sealer = sealer();
-        let (watermark, mark) = Watermark::open(&path, sealer.index()).unwrap();
+        let (watermark, mark) = Watermark::open(&path, sealer.index(), true).unwrap();
         assert_eq!(mark, Some(Mark::default()));
         for commit in 1..=3 {
             watermark.advance(Mark { commit, sequence: commit * 10 }).unwrap();
         }
-        let read = || Watermark::open(&path, sealer.index()).unwrap().1;
+        let read = || Watermark::open(&path, sealer.index(), true).unwrap().1;
         assert_eq!(read(), Some(Mark { commit: 3, sequence: 30 }));
         let mut octets = std::fs::read(&path).unwrap();
         octets[SLOT_DISTANCE as usize + 20] ^= 1;

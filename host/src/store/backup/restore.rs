@@ -141,7 +141,7 @@ fn unpack(path: &Path, dir: &Path, keys: &KeySource) -> Result<BackedUp, Error> 
     tree.sync()?;
     tree.resync()?;
     segments.resync()?;
-    let (watermark, _) = Watermark::open(&dir.join("watermark"), keyring.index())?;
+    let (watermark, _) = Watermark::open(&dir.join("watermark"), keyring.index(), true)?;
     watermark.advance(header.mark)?;
     files::replace(&dir.join("format"), format!("postrider store, format {FORMAT}\n").as_bytes())?;
     restored.octets = source.offset;

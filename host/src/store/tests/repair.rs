@@ -116,18 +116,29 @@ async fn any_unreadable_or_missing_record_is_mended() {
 }
 
 #[tokio::test]
-async fn lost_commits_are_acknowledged() {
-    let Home { folder, store } = filled().await;
-    store.close().await.unwrap();
-    let watermark = folder.path().join("store/watermark");
-    let length = std::fs::metadata(&watermark).unwrap().len() as usize;
-    std::fs::write(&watermark, vec![0; length]).unwrap();
-    let store = open(folder.path()).await.unwrap();
-    let home = Home { folder, store };
-    assert_ne!(home.check().await, "");
-    let report = home.store.repair(true, |_| {}).await.unwrap();
-    assert!(report.actions[0].finding.contains("acknowledged"), "{report:?}");
-    let home = home.reopen().await;
-    assert_eq!(home.check().await, "");
-    assert!(home.store.status().await.unwrap().damage.is_empty());
+async fn lost_commits_are_told_of_and_acknowledged() {
+    for lost in ["watermark zeroed", "watermark gone", "records gone", "both gone"] {
+        let Home { folder, store } = filled().await;
+        store.close().await.unwrap();
+        let (watermark, records) = (folder.path().join("store/watermark"), folder.path().join("store/records"));
+        let length = std::fs::metadata(&watermark).unwrap().len() as usize;
+        match lost {
+            "watermark zeroed" => std::fs::write(&watermark, vec![0; length]).unwrap(),
+            "watermark gone" => std::fs::remove_file(&watermark).unwrap(),
+            "records gone" => std::fs::remove_dir_all(&records).unwrap(),
+            _ => {
+                std::fs::remove_file(&watermark).unwrap();
+                std::fs::remove_dir_all(&records).unwrap();
+            }
+        }
+        let store = open(folder.path()).await.unwrap();
+        let home = Home { folder, store };
+        assert_ne!(home.check().await, "", "{lost}");
+        assert!(!home.store.status().await.unwrap().damage.is_empty(), "{lost}");
+        let report = home.store.repair(true, |_| {}).await.unwrap();
+        assert!(report.actions.iter().any(|action| action.finding.contains("acknowledged")), "{lost}: {report:?}");
+        let home = home.reopen().await;
+        assert_eq!(home.check().await, "", "{lost}");
+        assert!(home.store.status().await.unwrap().damage.is_empty(), "{lost}");
+    }
 }
