@@ -35,7 +35,7 @@ pub(crate) fn servers() -> Result<()> {
     }
     let packages = missing.join(" ");
     if package::find("apt-get").is_none() {
-        bail!("the tests need Dovecot 2.3, Postfix and mbsync; on Debian these are the packages {packages}");
+        bail!("the tests need Dovecot 2.3, Postfix, mbsync, microsocks and tinyproxy; on Debian these are the packages {packages}");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("the tests need packages that are not installed: run `sudo apt-get install --no-install-recommends {packages}`");
@@ -45,7 +45,12 @@ pub(crate) fn servers() -> Result<()> {
     let installed = install(&missing);
     policy.restore()?;
     installed?;
-    for (server, units) in [("dovecot-core", &["dovecot.service", "dovecot.socket"][..]), ("postfix", &["postfix.service"])] {
+    for (server, units) in [
+        ("dovecot-core", &["dovecot.service", "dovecot.socket"][..]),
+        ("postfix", &["postfix.service"]),
+        ("microsocks", &["microsocks.service"]),
+        ("tinyproxy", &["tinyproxy.service"]),
+    ] {
         if missing.contains(&server) && package::find("systemctl").is_some() {
             // The tests start servers of their own; the packaged one would start with the machine.
             let _ = Command::new("systemctl").args(["disable", "--quiet"]).args(units).status();
