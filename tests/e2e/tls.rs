@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use harness::authority::Authority;
 use harness::corpus;
-use harness::dovecot::{Dovecot, USER};
+use harness::dovecot::{Dovecot, Setup, USER};
 use harness::postrider::Postrider;
 use harness::relay::Relay;
 
@@ -52,6 +52,51 @@ fn a_client_key_is_sealed() {
     assert_eq!(postrider.files_with(line.as_bytes()), Vec::<std::path::PathBuf>::new());
     postrider.succeed(&["account", "edit", ACCOUNT, "--no-client-cert"]);
     assert!(!postrider.succeed(&["account", "show", ACCOUNT]).text().contains("help-desk"));
+}
+
+#[test]
+fn a_certificate_signs_in_without_a_password() {
+    let postrider = Postrider::new();
+    let authority = Authority::new("Client Authority");
+    let ca = postrider.beside("clients.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let settings = format!(
+        "ssl_ca = <{}\nssl_require_crl = no\nssl_verify_client_cert = yes\nauth_ssl_username_from_cert = yes\n\
+         passdb {{\n  driver = static\n  mechanisms = external\n  args = nopassword=y\n}}\n",
+        ca.display()
+    );
+    let dovecot = Setup::default().mechanisms("plain external").settings(&settings).start();
+    dovecot.deliver(USER, "INBOX", &[corpus::note("for who has the key")]);
+    let client = authority.client_identity(USER);
+    let file = postrider.beside("client.pem");
+    std::fs::write(&file, format!("{}{}", client.key, client.certificate)).unwrap();
+    let trusted = dovecot.ca_file();
+    let add = [
+        "account",
+        "add",
+        ACCOUNT,
+        "--receive",
+        "imap",
+        "--server",
+        "localhost",
+        "--security",
+        "tls",
+        "--user",
+        USER,
+        "--auth",
+        "external",
+    ];
+    let port = dovecot.imaps.to_string();
+    let trust = ["--port", &port, "--ca", trusted.to_str().unwrap(), "--client-cert", file.to_str().unwrap()];
+    postrider.succeed(&[&add[..], &trust[..]].concat());
+    postrider.succeed(&["receive", ACCOUNT]);
+    assert_eq!(stored(&postrider).len(), 1);
+    assert!(dovecot.log().contains("method=EXTERNAL"), "{}", dovecot.log());
+    // Somebody else's certificate is no way in.
+    let other = Authority::new("Client Authority").client_identity(USER);
+    std::fs::write(&file, format!("{}{}", other.key, other.certificate)).unwrap();
+    postrider.succeed(&["account", "edit", ACCOUNT, "--client-cert", file.to_str().unwrap()]);
+    assert_ne!(postrider.run(&["receive", ACCOUNT]).code, Some(0));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::OsStringValueParser;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
@@ -191,8 +190,9 @@ impl Command {
 
 impl Fields {
     async fn into_new(self, receive: ConnectorId, name: &AccountName) -> Result<AccountChange, Fault> {
-        // Nobody is asked in vain: the password is the last thing, and only for somebody who signs in.
-        let asks = self.user.as_ref().is_some_and(|user| !user.is_empty());
+        // Nobody is asked in vain: the password is the last thing, and only for somebody who signs in with one.
+        let by_certificate = matches!(self.auth, Some(Auth::Only(Mechanism::External)));
+        let asks = self.user.as_ref().is_some_and(|user| !user.is_empty()) && !by_certificate;
         let mut change = self.into_change(Some(receive), asks, name).await?;
         change.form.security.get_or_insert(Security::Tls);
         Ok(change)

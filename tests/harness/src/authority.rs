@@ -41,6 +41,14 @@ impl Authority {
         self.sign(&Self::params(names))
     }
 
+    /// A certificate for the client that is called `name`, valid now.
+    #[must_use]
+    pub fn client_identity(&self, name: &str) -> Identity {
+        let mut params = Self::params(&[name]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params)
+    }
+
     /// A certificate for `names` that was valid in 2020 only.
     #[must_use]
     pub fn expired_identity(&self, names: &[&str]) -> Identity {

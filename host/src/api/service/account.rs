@@ -16,6 +16,7 @@ use crate::flow::host::no_such_account;
 use crate::flow::probe;
 use crate::model::account::Account;
 use crate::model::endpoint::Protocol;
+use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
 use crate::secret::Secret;
 
@@ -53,7 +54,8 @@ impl Service {
         if signs_in && !has_user {
             return Err(missing("--user USER"));
         }
-        if signs_in && secret.is_none() {
+        let by_certificate = account.receive.as_ref().is_some_and(|role| role.endpoint.auth == Some(Mechanism::External));
+        if signs_in && secret.is_none() && !by_certificate {
             return Err(missing("--password-stdin"));
         }
         self.keep(account, secret, proxy_password, client_key).await
