@@ -48,7 +48,6 @@ pub(crate) fn servers() -> Result<()> {
     for (server, units) in [
         ("dovecot-core", &["dovecot.service", "dovecot.socket"][..]),
         ("postfix", &["postfix.service"]),
-        ("microsocks", &["microsocks.service"]),
         ("tinyproxy", &["tinyproxy.service"]),
     ] {
         if missing.contains(&server) && package::find("systemctl").is_some() {
