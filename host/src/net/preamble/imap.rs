@@ -243,14 +243,7 @@ impl Imap {
     }
 
     fn opening(&self) -> Opening {
-        let capabilities = self.capabilities.iter().flatten();
-        Opening {
-            greeting: self.clean(&self.greeting),
-            // The list goes to a component: a word with the secret in it does not.
-            capabilities: capabilities.filter(|word| self.clean(word) == **word).cloned().collect(),
-            signed_in: self.signed_in,
-            identity: None,
-        }
+        self.sign_in.opening(&self.greeting, self.capabilities.as_deref().unwrap_or_default(), self.signed_in)
     }
 
     fn next_tag(&mut self) -> String {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::{Problem, Step};
+use super::{Opening, Problem, Step};
 use crate::model::mechanism::Mechanism;
 use crate::net::sasl::{Answer, ChannelBinding, Exchange, Identity};
 
@@ -47,6 +47,17 @@ impl SignIn {
     /// Under TLS now; `binding` is what it can be bound to.
     pub(super) fn secured(&mut self, binding: Option<ChannelBinding>) {
         self.binding = binding;
+    }
+
+    /// What a component is told of a line that is ready, without the secret that a server may have put into it.
+    pub(super) fn opening(&self, greeting: &str, capabilities: &[String], signed_in: bool) -> Opening {
+        Opening {
+            greeting: self.clean(greeting),
+            // A line with the secret in it is left out.
+            capabilities: capabilities.iter().filter(|line| self.clean(line) == **line).cloned().collect(),
+            signed_in,
+            identity: None,
+        }
     }
 
     pub(super) fn identity(&self) -> Option<&Identity> {

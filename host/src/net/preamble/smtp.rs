@@ -223,13 +223,7 @@ impl Smtp {
     }
 
     fn opening(&self) -> Opening {
-        Opening {
-            greeting: self.clean(&self.greeting),
-            // The list goes to a component: a line with the secret in it does not.
-            capabilities: self.capabilities.iter().filter(|line| self.clean(line) == **line).cloned().collect(),
-            signed_in: self.is_signed_in,
-            identity: None,
-        }
+        self.sign_in.opening(&self.greeting, &self.capabilities, self.is_signed_in)
     }
 }
 
