@@ -94,9 +94,15 @@ fn a_read_only_file_system_is_named() {
 
 #[test]
 fn lost_permission_is_named() {
-    let postrider = Postrider::new();
+    // The unprivileged user may be unable to reach what was built, and the folder that TMPDIR names.
+    let postrider = Postrider::below(Path::new("/tmp"));
+    let program = postrider.beside("postrider");
+    // Written by another process: a file that this one has open for writing can be run by none of its threads.
+    run(Command::new("cp").arg(postrider.binary()).arg(&program));
+    let postrider = postrider.with_binary(&program);
     let as_nobody = |arguments: &[&str]| -> Output {
         let mut command = postrider.command(arguments);
+        command.current_dir(postrider.beside(""));
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
