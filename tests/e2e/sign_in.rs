@@ -8,7 +8,7 @@ use harness::postfix::Postfix;
 use postrider::fault::{Fault, Kind};
 use postrider::model::endpoint::{Endpoint, Held, Protocol, Security, Timeouts, Trust};
 use postrider::model::mechanism::Mechanism;
-use postrider::net::{self, Opening, Unobserved};
+use postrider::net::{self, Line, Opening, Unobserved};
 use postrider::secret::Secret;
 
 /// A password that takes more than one octet a sign, more than one word, and quoting.
@@ -69,6 +69,8 @@ fn endpoint(dovecot: &Dovecot, (protocol, security): (Protocol, Security), auth:
     let port = match (protocol, security) {
         (Protocol::Pop3, Security::Tls) => dovecot.pop3s,
         (Protocol::Pop3, _) => dovecot.pop3,
+        (Protocol::Lmtp, Security::Tls) => dovecot.lmtps,
+        (Protocol::Lmtp, _) => dovecot.lmtp,
         (_, Security::Tls) => dovecot.imaps,
         _ => dovecot.imap,
     };
@@ -96,14 +98,19 @@ async fn enter(endpoint: &Endpoint, secret: &str) -> Result<Opening, Fault> {
         Protocol::Smtp => "MAIL FROM:<help@example.com>\r\n",
         _ => "A1 SELECT INBOX\r\n",
     };
-    line.write(command.as_bytes()).await?;
-    let mut heard = Vec::new();
-    while !heard.ends_with(b"\n") {
-        heard.extend_from_slice(&line.read(4096, None).await?);
-    }
-    let heard = String::from_utf8_lossy(&heard);
+    let heard = say(&line, command).await;
     assert!(["+OK", "* ", "250 "].iter().any(|good| heard.starts_with(good)), "{heard}");
     Ok(opening)
+}
+
+/// Say `command`, and hear the answer to the end of a line.
+async fn say(line: &Line, command: &str) -> String {
+    line.write(command.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"\n") {
+        heard.extend_from_slice(&line.read(4096, None).await.unwrap());
+    }
+    String::from_utf8(heard).unwrap()
 }
 
 /// What the server's log says of the sign-ins since it had `before` octets.
@@ -226,4 +233,24 @@ async fn postfix_takes_no_password_in_clear_and_mail_of_nobody() {
     let (_line, opening) = net::open(&clear, None, &Unobserved).await.unwrap();
     assert!(!opening.signed_in && opening.greeting.starts_with("220 mail.example.com"), "{opening:?}");
     assert!(opening.capabilities.iter().any(|line| line == "STARTTLS"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lmtp_is_spoken_in_clear_under_starttls_and_under_tls() {
+    let dovecot = Dovecot::start();
+    for security in [Security::None, Security::Starttls, Security::Tls] {
+        let endpoint = Endpoint { user: None, ..endpoint(&dovecot, (Protocol::Lmtp, security), None) };
+        let (line, opening) = net::open(&endpoint, None, &Unobserved).await.unwrap_or_else(|fault| panic!("{security}: {fault:?}"));
+        assert!(!opening.signed_in && opening.capabilities.iter().any(|line| line == "PIPELINING"), "{security}: {opening:?}");
+        // What was greeted in clear is forgotten under TLS, and what is under TLS has no further TLS to offer.
+        assert_eq!(opening.greeting.is_empty(), security == Security::Starttls, "{opening:?}");
+        assert_eq!(opening.capabilities.iter().any(|line| line == "STARTTLS"), security == Security::None, "{opening:?}");
+        assert_eq!(say(&line, "MAIL FROM:<help@example.com>\r\n").await.get(..4), Some("250 "));
+        assert_eq!(say(&line, &format!("RCPT TO:<{USER}>\r\n")).await.get(..4), Some("250 "));
+        // It has nobody sign in: a password that the account has is not tried in any other way.
+        let endpoint = Endpoint { user: Some(USER.to_owned()), ..endpoint };
+        let fault = net::open(&endpoint, Some(&Secret::new(PASSWORD)), &Unobserved).await.unwrap_err();
+        let expected = if security == Security::None { Kind::Misconfigured } else { Kind::Unsupported };
+        assert_eq!(fault.kind, expected, "{security}: {fault:?}");
+    }
 }

@@ -67,6 +67,10 @@ pub struct Dovecot {
     pub pop3: u16,
     /// The port of POP3 over TLS; closed when the server has no TLS.
     pub pop3s: u16,
+    /// The port of LMTP with STARTTLS.
+    pub lmtp: u16,
+    /// The port of LMTP over TLS; closed when the server has no TLS.
+    pub lmtps: u16,
     folder: TempDir,
 }
 
@@ -167,12 +171,12 @@ impl Setup {
             give_to_mail(&home);
         }
         for _ in 0..ATTEMPTS {
-            let [imap, imaps, pop3, pop3s] = free_ports();
-            let ports = config::Ports { imap, imaps, pop3, pop3s };
+            let [imap, imaps, pop3, pop3s, lmtp, lmtps] = free_ports();
+            let ports = config::Ports { imap, imaps, pop3, pop3s, lmtp, lmtps };
             let text = config::text(folder.path(), self.storage, self.ssl, ports, &self.mechanisms, &self.settings);
             fs::write(place("dovecot.conf"), text).unwrap();
             if let Some(process) = Process::start(folder.path(), imap) {
-                return Dovecot { process: Some(process), authority, imap, imaps, pop3, pop3s, folder };
+                return Dovecot { process: Some(process), authority, imap, imaps, pop3, pop3s, lmtp, lmtps, folder };
             }
         }
         panic!("found no free port for Dovecot in {ATTEMPTS} attempts");

@@ -18,6 +18,7 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "dovecot", also: None, package: "dovecot-core" },
     Program { name: "doveadm", also: Some("/usr/lib/dovecot/imap"), package: "dovecot-imapd" },
     Program { name: "doveadm", also: Some("/usr/lib/dovecot/pop3"), package: "dovecot-pop3d" },
+    Program { name: "doveadm", also: Some("/usr/lib/dovecot/lmtp"), package: "dovecot-lmtpd" },
     Program { name: "postfix", also: None, package: "postfix" },
     Program { name: "mbsync", also: None, package: "isync" },
     Program { name: "microsocks", also: None, package: "microsocks" },

@@ -12,6 +12,8 @@ pub(super) struct Ports {
     pub(super) imaps: u16,
     pub(super) pop3: u16,
     pub(super) pop3s: u16,
+    pub(super) lmtp: u16,
+    pub(super) lmtps: u16,
 }
 
 /// `dovecot.conf` for a server that lives in `folder` and signs in by `mechanisms`; without `ssl` its TLS ports stay closed.
@@ -22,15 +24,15 @@ pub(super) fn text(folder: &Path, storage: Storage, ssl: bool, ports: Ports, mec
         Storage::Sdbox => "sdbox:~/sdbox",
         Storage::Mdbox => "mdbox:~/mdbox",
     };
-    let Ports { imap, pop3, .. } = ports;
-    let (ssl, imaps, pop3s) = if ssl { ("yes", ports.imaps, ports.pop3s) } else { ("no", 0, 0) };
+    let Ports { imap, pop3, lmtp, .. } = ports;
+    let (ssl, imaps, pop3s, lmtps) = if ssl { ("yes", ports.imaps, ports.pop3s, ports.lmtps) } else { ("no", 0, 0, 0) };
     let mut text = format!(
         "\
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 listen = 127.0.0.1
-protocols = imap pop3
+protocols = imap pop3 lmtp
 mail_location = {mail}
 first_valid_uid = 1
 first_valid_gid = 1
@@ -65,6 +67,15 @@ service pop3-login {{
   }}
   inet_listener pop3s {{
     port = {pop3s}
+    ssl = yes
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+  inet_listener lmtps {{
+    port = {lmtps}
     ssl = yes
   }}
 }}
