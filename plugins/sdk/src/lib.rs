@@ -1,4 +1,4 @@
-//! What a connector for Postrider is built from: the contract's bindings, a reader for lines and literals, the contract of a
+//! What a connector for Postrider is built from: the contract's bindings, readers for lines and what stands between them, the contract of a
 //! protocol's state machine, the one pump that runs it, and (feature `testing`) the kit that tests it natively.
 //!
 //! | module | what it holds |
@@ -6,7 +6,7 @@
 //! | [`bindings`] | generated from `wit/`; the three `export_*` macros |
 //! | [`types`] | the contract's types under short names |
 //! | [`error`] | making and placing the contract's errors |
-//! | [`line`] | octets to lines and literals, with limits, without I/O |
+//! | [`line`], [`literal`], [`dot_stuffing`] | octets to lines, counted octets and dot-stuffed text, with limits, without I/O |
 //! | [`machine`] | what a conversation is: inputs, actions, steps |
 //! | [`turn`] | who has the line, and who wants it |
 //! | [`pump`] | runs a machine on a connection and the mailbox |
@@ -16,8 +16,10 @@
 //! Left out on purpose: protocols (they are the connectors'), clocks and randomness (a machine gets them as input).
 
 pub mod bindings;
+pub mod dot_stuffing;
 pub mod error;
 pub mod line;
+pub mod literal;
 pub mod machine;
 pub mod pump;
 pub mod settings;

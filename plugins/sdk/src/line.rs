@@ -1,9 +1,22 @@
-//! Octets to lines and counted literals, incrementally and without I/O. Memory is bounded by the line limit and by what one read
-//! gives; a literal is handed on in the pieces in which it came.
+//! Octets to lines, incrementally and without I/O. Memory is bounded by the line limit and by what one read gives. What a line announces is read
+//! from the same reader: [`crate::literal`] and [`crate::dot_stuffing`].
 
 use std::mem;
 
-/// Splits what a server sends into lines and counted octets.
+use memchr::memchr;
+
+/// Splits what a server sends into lines, and hands out the octets between them.
+///
+/// ```
+/// use postrider_connector::line::{Line, LineReader};
+///
+/// let mut reader = LineReader::new(512);
+/// reader.feed(b"+OK 2 messages\r\n+OK by".to_vec());
+/// assert_eq!(reader.line(), Some(Line::Whole(b"+OK 2 messages")));
+/// assert_eq!(reader.line(), None, "the rest of it is on its way");
+/// reader.feed(b"e\r\n".to_vec());
+/// assert_eq!(reader.line(), Some(Line::Whole(b"+OK bye")));
+/// ```
 #[derive(Debug)]
 pub struct LineReader {
     buffer: Vec<u8>,
@@ -18,6 +31,16 @@ pub struct LineReader {
 }
 
 /// One line, without its CRLF (a bare LF ends a line too: some servers send it).
+///
+/// ```
+/// use postrider_connector::line::{Line, LineReader};
+///
+/// let mut reader = LineReader::new(8);
+/// reader.feed(b"far too long {12}\r\nshort\n".to_vec());
+/// // What is kept still shows that a literal follows.
+/// assert!(matches!(reader.line(), Some(Line::TooLong(tail)) if tail.ends_with(b"{12}")));
+/// assert_eq!(reader.line(), Some(Line::Whole(b"short")));
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A whole line.
@@ -54,10 +77,22 @@ impl LineReader {
         self.buffer.len() - self.start
     }
 
+    /// What was fed and not handed out yet, for whoever must see what comes before it takes it.
+    #[must_use]
+    pub fn peek(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Drop the next `count` octets, or all that are there.
+    pub fn skip(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.buffer.len());
+        self.searched = self.start;
+    }
+
     /// The next line, where all of it is there.
     pub fn line(&mut self) -> Option<Line<'_>> {
         let from = self.searched.max(self.start);
-        let end = self.buffer.get(from..)?.iter().position(|&octet| octet == b'\n').map(|at| from + at);
+        let end = memchr(b'\n', self.buffer.get(from..)?).map(|at| from + at);
         let Some(end) = end else {
             self.searched = self.buffer.len();
             if self.overlong.is_some() || self.pending() > self.limit.saturating_add(1) {
@@ -65,7 +100,8 @@ impl LineReader {
             }
             return None;
         };
-        if self.overlong.is_some() || end - self.start > self.limit.saturating_add(1) {
+        let line = self.buffer.get(self.start..end)?;
+        if self.overlong.is_some() || line.strip_suffix(b"\r").unwrap_or(line).len() > self.limit {
             self.swallow(end);
             self.start = end + 1;
             self.searched = self.start;
@@ -82,8 +118,8 @@ impl LineReader {
         Some(Line::Whole(line))
     }
 
-    /// Up to `max` octets of a literal, as many as are there; none when nothing is. A read that lies wholly within a literal is
-    /// handed on without a copy.
+    /// Up to `max` octets that are no line, as many as are there; none when nothing is. A read of which all is taken is handed on without a
+    /// copy. [`Literal`](crate::literal::Literal) counts for its caller.
     pub fn octets(&mut self, max: u64) -> Option<Vec<u8>> {
         let there = self.pending();
         let count = usize::try_from(max).unwrap_or(usize::MAX).min(there);
@@ -117,6 +153,8 @@ impl LineReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(limit: usize, chunks: &[&[u8]]) -> Vec<String> {
@@ -169,5 +207,36 @@ mod tests {
         assert_eq!(reader.octets(3), Some(b"def".to_vec()));
         assert_eq!(reader.line(), Some(Line::Whole(b")")));
         assert_eq!(reader.pending(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_lines(pieces in proptest::collection::vec(prop_oneof![Just("\r\n"), Just("\n"), Just("\r"), Just("a"), Just("word {3}")], 0..20), limit in 0_usize..20) {
+            let text = pieces.concat().into_bytes();
+            let whole = all(limit, &[&text]);
+            for cut in 0..=text.len() {
+                prop_assert_eq!(all(limit, &[&text[..cut], &text[cut..]]), whole.clone(), "cut at {}", cut);
+            }
+            prop_assert_eq!(all(limit, &text.chunks(1).collect::<Vec<_>>()), whole.clone());
+            let mut expected: Vec<&[u8]> = text.split(|&octet| octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
+            expected.pop();
+            prop_assert_eq!(whole.len(), expected.len());
+            for (line, expected) in whole.iter().zip(expected) {
+                prop_assert_eq!(line.starts_with('!'), expected.len() > limit, "{:?} of {}", line, limit);
+                let shown = line.trim_start_matches('!').as_bytes();
+                prop_assert!(expected.ends_with(shown) && (shown.len() == expected.len() || shown.len() >= TAIL_OCTETS - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_handed_out() {
+        let mut reader = LineReader::new(80);
+        reader.feed(b"one\r\ntwo\r\n".to_vec());
+        reader.skip(5);
+        assert_eq!(reader.peek(), b"two\r\n");
+        assert_eq!(reader.line(), Some(Line::Whole(b"two")));
+        reader.skip(5);
+        assert_eq!(reader.line(), None);
     }
 }
