@@ -90,7 +90,7 @@ impl Session {
     #[must_use]
     pub fn new(capabilities: &[String], settings: Settings, limits: Limits) -> Self {
         let mut session = Self {
-            settings: settings.clamped(),
+            settings,
             limits,
             selected: None,
             snapshots: BTreeMap::new(),

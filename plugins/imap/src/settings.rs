@@ -1,24 +1,33 @@
-//! The account's settings, as `connector.toml` declares them.
+//! The account's settings: `connector.toml` declares what stands here, and a test holds it to that.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// What an operator may set for one account.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What an operator may set for one account. The comments are what `postrider connector inspect` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Settings {
-    /// Messages that one `FETCH` asks for.
+    /// Messages that one FETCH asks for
+    #[schemars(range(min = 1, max = 1000))]
     pub batch_messages: usize,
-    /// `FETCH` commands that are under way at once, so that the line is never idle.
+    /// FETCH commands under way at once; 1 for servers that cannot take commands ahead of their answers
+    #[schemars(range(min = 1, max = 16))]
     pub pipeline: usize,
-    /// Messages after which a checkpoint is asked for.
+    /// Messages after which what came is made durable
+    #[schemars(range(min = 1, max = 5000))]
     pub checkpoint_messages: u64,
-    /// Octets after which a checkpoint is asked for.
+    /// Octets after which what came is made durable
+    #[schemars(range(min = 1024, max = 1073741824))]
     pub checkpoint_octets: u64,
-    /// Minutes after which IDLE is begun anew (RFC 2177: below 29).
+    // RFC 2177: below 29.
+    /// Minutes after which IDLE is begun anew; lower where a firewall forgets quiet connections sooner
+    #[schemars(range(min = 1, max = 28))]
     pub idle_refresh_minutes: u64,
-    /// Seconds between two looks at folders that IDLE does not cover.
+    /// Seconds between two looks at folders that IDLE does not cover
+    #[schemars(range(min = 10, max = 86400))]
     pub poll_seconds: u64,
-    /// Capabilities that the server announces and that are not to be used.
+    /// Capabilities that the server announces and that are not to be used, such as CONDSTORE, ESEARCH or IDLE
+    #[schemars(length(max = 32), inner(length(max = 64)))]
     pub ignore_capabilities: Vec<String>,
 }
 
@@ -36,16 +45,12 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// The same with every number inside what the schema allows.
-    #[must_use]
-    pub fn clamped(mut self) -> Self {
-        self.batch_messages = self.batch_messages.clamp(1, 1000);
-        self.pipeline = self.pipeline.clamp(1, 16);
-        self.checkpoint_messages = self.checkpoint_messages.clamp(1, 5000);
-        self.checkpoint_octets = self.checkpoint_octets.clamp(1 << 10, 1 << 30);
-        self.idle_refresh_minutes = self.idle_refresh_minutes.clamp(1, 28);
-        self.poll_seconds = self.poll_seconds.clamp(10, 86_400);
-        self
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_says_the_same() {
+        postrider_connector::testing::check_manifest::<Settings>(concat!(env!("CARGO_MANIFEST_DIR"), "/connector.toml"));
     }
 }

@@ -10,7 +10,7 @@
 //! | [`machine`] | what a conversation is: inputs, actions, steps |
 //! | [`turn`] | who has the line, and who wants it |
 //! | [`pump`] | runs a machine on a connection and the mailbox |
-//! | [`settings`] | the account's settings as a type of the connector |
+//! | [`settings`] | the account's settings as one type, and the manifest's schema from it |
 //! | `testing` | transcripts, cut and closed everywhere |
 //!
 //! Left out on purpose: protocols (they are the connectors'), clocks and randomness (a machine gets them as input).
@@ -23,7 +23,7 @@ pub mod literal;
 pub mod machine;
 pub mod pump;
 pub mod settings;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod turn;
 pub mod types;

@@ -15,10 +15,12 @@
 
 #![expect(clippy::panic, reason = "a test kit fails by panicking")]
 
+mod manifest;
 mod player;
 mod script;
 mod world;
 
+pub use manifest::check_manifest;
 pub use player::Player;
 pub use script::Script;
 pub use world::{Checkpoint, Stored, World};
