@@ -7,9 +7,11 @@
 //! | [`types`] | the contract's types under short names |
 //! | [`error`] | making and placing the contract's errors |
 //! | [`line`], [`literal`], [`dot_stuffing`] | octets to lines, counted octets and dot-stuffed text, with limits, without I/O |
+//! | [`http`] | requests, answers, bodies with honest ends, paging, retry hints |
 //! | [`machine`] | what a conversation is: inputs, actions, steps |
 //! | [`turn`] | who has the line, and who wants it |
 //! | [`pump`] | runs a machine on a connection and the mailbox |
+//! | [`rest`] | the host as a REST conversation sees it |
 //! | [`settings`] | the account's settings as one type, and the manifest's schema from it |
 //! | `testing` | transcripts, cut and closed everywhere |
 //!
@@ -18,12 +20,14 @@
 pub mod bindings;
 pub mod dot_stuffing;
 pub mod error;
+pub mod http;
 pub mod line;
 pub mod literal;
 pub mod machine;
 pub mod pump;
+pub mod rest;
 pub mod settings;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod turn;
 pub mod types;

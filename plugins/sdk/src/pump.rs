@@ -303,7 +303,7 @@ fn is_time_out(error: &Error) -> bool {
     error.kind == Failure::Unreachable && error.code.as_deref() == Some("TIMEOUT")
 }
 
-async fn ask(question: Question) -> Answer {
+pub(crate) async fn ask(question: Question) -> Answer {
     match question {
         Question::Unseen(scope, ids) => Answer::Ids(mailbox::unseen(scope, ids).await),
         Question::Known(scope, after, max) => Answer::Page(mailbox::known(scope, after, max).await),

@@ -15,12 +15,17 @@
 
 #![expect(clippy::panic, reason = "a test kit fails by panicking")]
 
+mod block_on;
 mod manifest;
 mod player;
+mod promises;
 mod script;
+mod service;
 mod world;
 
+pub use block_on::block_on;
 pub use manifest::check_manifest;
 pub use player::Player;
 pub use script::Script;
+pub use service::{Guest, Service};
 pub use world::{Checkpoint, Stored, World};

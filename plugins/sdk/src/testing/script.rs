@@ -3,14 +3,15 @@
 use std::fmt::Debug;
 
 use super::player::{Manner, Player};
-use super::world::{Checkpoint, World};
+use super::promises::{Covers, check_cursors, check_kept};
+use super::world::World;
 use crate::types::{Error, Failure};
 
 /// A dialogue.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub(super) lines: Vec<Line>,
-    covers: Option<fn(cursor: &[u8], id: &str) -> bool>,
+    covers: Option<Covers>,
 }
 
 /// A step of a dialogue.
@@ -87,7 +88,7 @@ impl Script {
     pub fn check<T: Debug>(&self, world: &World, converse: impl Fn(&mut Player<'_>) -> Result<T, Error>) -> (T, World) {
         let (outcome, whole) = self.play(world, &converse);
         let expected = format!("{outcome:?} {:?} {:?}", whole.messages, whole.retired);
-        self.check_cursors(&whole, &whole);
+        check_cursors(self.covers, &whole, &whole);
         let length: usize = self.lines.iter().map(|line| if let Line::Server(octets) = line { octets.len() } else { 0 }).sum();
         let cuts = (1..length).map(|cut| Manner { cut: Some(cut), ..Manner::default() });
         let others = [
@@ -101,7 +102,7 @@ impl Script {
             player.finish();
             let found = format!("{outcome:?} {:?} {:?}", player.world.messages, player.world.retired);
             assert_eq!(found, expected, "{manner:?}: another outcome");
-            self.check_cursors(&player.world, &whole);
+            check_cursors(self.covers, &player.world, &whole);
         }
         self.check_closed(world, &whole, &converse);
         (outcome, whole)
@@ -120,46 +121,19 @@ impl Script {
                     Err(error) => assert_eq!(error.kind, Failure::Unreachable, "{manner:?}: a closed line is told as {error:?}"),
                     Ok(outcome) => assert!(!player.was_closed(), "{manner:?}: the end of the line is not told: {outcome:?}"),
                 }
-                self.check_cursors(&player.world, whole);
-                self.check_kept(world, &player.world);
+                check_cursors(self.covers, &player.world, whole);
+                check_kept(self.covers, world, &player.world);
             }
             sent += octets.len();
         }
     }
-
-    /// What was handed over before the line was lost is made durable all the same: the last checkpoint was asked for after it.
-    fn check_kept(&self, before: &World, after: &World) {
-        if self.covers.is_none() {
-            return;
-        }
-        for key @ (folder, generation, id) in after.messages.keys().filter(|key| !before.messages.contains_key(*key)) {
-            let had = |checkpoint: &Checkpoint| {
-                checkpoint.folder == *folder && checkpoint.generation == *generation && checkpoint.had.contains(id)
-            };
-            assert!(after.checkpoints.iter().any(had), "{key:?} came whole before the line was lost, and no checkpoint followed");
-        }
-    }
-
-    fn check_cursors(&self, world: &World, whole: &World) {
-        let Some(covers) = self.covers else { return };
-        for checkpoint in &world.checkpoints {
-            for (folder, generation, id) in whole.messages.keys() {
-                let is_here = *folder == checkpoint.folder && *generation == checkpoint.generation;
-                assert!(
-                    !is_here || !covers(&checkpoint.cursor, id) || checkpoint.had.contains(id),
-                    "the cursor {:?} covers message {id}, which was not handed over",
-                    checkpoint.cursor
-                );
-            }
-        }
-    }
 }
 
-fn spaced(rest: &str) -> &str {
+pub(super) fn spaced(rest: &str) -> &str {
     rest.strip_prefix(' ').unwrap_or(rest)
 }
 
-fn unescape(text: &str) -> Vec<u8> {
+pub(super) fn unescape(text: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&octet, after)) = rest.split_first() {
