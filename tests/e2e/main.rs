@@ -15,6 +15,7 @@ mod daemon;
 mod faults;
 mod harness_itself;
 mod hostile;
+mod imap;
 mod keys;
 mod kill;
 mod mistakes;

@@ -2,7 +2,7 @@
 //! and a test for each behaviour.
 
 mod contained;
-mod fake;
+pub(crate) mod fake;
 mod sessions;
 mod swept;
 

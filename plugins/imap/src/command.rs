@@ -38,10 +38,16 @@ impl Command {
     }
 }
 
-/// `LIST` of everything; `special_use`: with the attributes of RFC 6154.
+/// `LIST` of everything that begins with `prefix`; `special_use`: with the attributes of RFC 6154.
 #[must_use]
-pub fn list(special_use: bool) -> Command {
-    Command::plain(if special_use { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" })
+pub fn list(prefix: &[u8], special_use: bool) -> Command {
+    Command::with_name("LIST \"\" ", &[prefix, b"*"].concat(), if special_use { " RETURN (SPECIAL-USE)" } else { "" })
+}
+
+/// `ENABLE` (RFC 5161).
+#[must_use]
+pub fn enable(extensions: &[&str]) -> Command {
+    Command::plain(format!("ENABLE {}", extensions.join(" ")))
 }
 
 /// `EXAMINE`: open a mailbox without changing anything in it.
@@ -99,6 +105,27 @@ pub fn fetch_flags_of(uids: &UidSet) -> Command {
 pub fn fetch_messages(uids: &UidSet, object_id: bool) -> Command {
     let ids = if object_id { " EMAILID THREADID" } else { "" };
     Command::plain(format!("UID FETCH {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{ids} BODY.PEEK[])"))
+}
+
+/// One message's octets and nothing else, for servers that fail over what the other items need.
+#[must_use]
+pub fn fetch_octets(uid: u32) -> Command {
+    Command::plain(format!("UID FETCH {uid} (UID BODY.PEEK[])"))
+}
+
+/// The beginning of `APPEND`, up to the count of its literal; `date` with its quotes. `non_synchronizing`: the server does not ask for the literal (RFC 7888).
+#[must_use]
+pub fn append(name: &[u8], flags: &[String], date: Option<&str>, octets: u64, non_synchronizing: bool) -> Command {
+    let flags = if flags.is_empty() { String::new() } else { format!(" ({})", flags.join(" ")) };
+    let date = date.map_or(String::new(), |date| format!(" {date}"));
+    let plus = if non_synchronizing { "+" } else { "" };
+    Command::with_name("APPEND ", name, &format!("{flags}{date} {{{octets}{plus}}}"))
+}
+
+/// `STATUS` of the most octets that a message may have here (RFC 7889 section 3.2).
+#[must_use]
+pub fn append_limit(name: &[u8]) -> Command {
+    Command::with_name("STATUS ", name, " (APPENDLIMIT)")
 }
 
 /// `UID STORE` of flags to add or to remove, without an answer a message.

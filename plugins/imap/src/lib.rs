@@ -3,14 +3,16 @@
 //! | floor | modules | knows |
 //! |---|---|---|
 //! | grammar | [`command`], [`response`], [`uid_set`], [`mailbox_name`] | octets and values |
-//! | conversation | [`session`], [`list`], [`sync`], [`watch`], [`mutate`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
+//! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
 //! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose:
 //! QRESYNC (the number of messages proves the same, see [`sync`]), and everything that would mark a message as read.
 
+pub mod append;
 pub mod command;
 pub mod cursor;
+pub mod fetch;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
 pub mod leave;
@@ -18,8 +20,10 @@ pub mod limits;
 pub mod list;
 pub mod mailbox_name;
 pub mod mutate;
+pub mod prepare;
 pub mod refusal;
 pub mod response;
+pub mod selection;
 pub mod session;
 pub mod settings;
 #[cfg(target_family = "wasm")]

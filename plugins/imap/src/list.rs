@@ -1,4 +1,6 @@
-//! Listing the folders (RFC 9051 section 6.3.9) with their roles (RFC 6154).
+//! Listing the account's folders (RFC 9051 section 6.3.9) with their roles (RFC 6154): those of its own namespace (RFC 2342) that the operator chose.
+
+use std::collections::BTreeSet;
 
 use postrider_connector::machine::{Action, Actions, Input, Machine, Step};
 use postrider_connector::types::{Error, Failure, Folder, Level};
@@ -6,35 +8,79 @@ use postrider_connector::types::{Error, Failure, Folder, Level};
 use crate::command;
 use crate::mailbox_name;
 use crate::refusal;
-use crate::response::parse::{Condition, Mailbox, Response};
+use crate::response::parse::{Condition, Mailbox, Response, Status};
+use crate::selection::Selection;
 use crate::session::{Event, Session, Tag};
+use crate::settings::Settings;
+
+/// Namespaces of other users and shared ones that are listed.
+const NAMESPACES: usize = 20;
 
 /// Octets that the contract allows in a folder's id.
 const ID_OCTETS: usize = 1024;
 
-/// One listing of all folders.
+/// One listing of all folders that are the account's.
 #[derive(Debug)]
 pub struct List<'a> {
     session: &'a mut Session,
-    tag: Option<Tag>,
-    folders: Vec<Folder>,
+    tags: Vec<Tag>,
+    selection: Selection,
+    /// With how many names of each path are the personal namespace's.
+    folders: Vec<(Folder, usize)>,
+    ids: BTreeSet<String>,
 }
 
 impl<'a> List<'a> {
     /// A listing in `session`.
-    pub const fn new(session: &'a mut Session) -> Self {
-        Self { session, tag: None, folders: Vec::new() }
+    #[must_use]
+    pub fn new(session: &'a mut Session) -> Self {
+        let Settings { include, exclude, roles, .. } = &session.settings;
+        let selection = Selection::new(include, exclude, roles);
+        Self { session, tags: Vec::new(), selection, folders: Vec::new(), ids: BTreeSet::new() }
+    }
+
+    fn begin(&mut self, actions: &mut Actions) {
+        let special_use = self.session.has_rev2("SPECIAL-USE") && self.session.has_rev2("LIST-EXTENDED");
+        let mut prefixes = vec![Vec::new()];
+        if self.session.settings.shared_folders {
+            // Courier lists them only where they are asked for.
+            prefixes.extend(
+                self.session.namespaces.foreign().take(NAMESPACES).filter(|name| mailbox_name::is_quotable(name)).map(<[u8]>::to_vec),
+            );
+        }
+        self.tags = prefixes.iter().map(|prefix| self.session.send(&command::list(prefix, special_use), actions)).collect();
     }
 
     fn add(&mut self, mailbox: &Mailbox, actions: &mut Actions) -> Result<(), Error> {
-        if self.folders.len() == self.session.limits.mailboxes {
+        if self.ids.len() == self.session.limits.mailboxes {
             return Err(Error::new(Failure::TooLarge, format!("there are more than {} folders", self.session.limits.mailboxes)));
         }
-        let folder = folder(mailbox, self.session.has("UTF8=ONLY"));
+        let folder = folder(mailbox, self.session.utf8);
         if folder.id.is_empty() || folder.id.len() > ID_OCTETS || !mailbox_name::is_quotable(&mailbox.name) {
             actions.put(Action::Log(Level::Warn, format!("the folder `{}` is left out: its name cannot be used", folder.path.join("/"))));
-        } else if !self.folders.iter().any(|other| other.id == folder.id) {
-            self.folders.push(folder);
+        } else {
+            let is_ours = self.session.settings.shared_folders || !self.session.namespaces.is_foreign(&mailbox.name);
+            if self.ids.insert(folder.id.clone()) && is_ours {
+                self.folders.push((folder, self.root(mailbox)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many names of the mailbox's path are the personal namespace's.
+    fn root(&self, mailbox: &Mailbox) -> usize {
+        let Some(delimiter) = mailbox.delimiter else { return 0 };
+        let fits = self.session.namespaces.personal.iter().filter(|space| mailbox.name.starts_with(&space.prefix));
+        fits.map(|space| space.prefix.iter().filter(|&&octet| octet == delimiter).count()).max().unwrap_or(0)
+    }
+
+    fn ended(&mut self, status: &Status, is_first: bool, actions: &mut Actions) -> Result<(), Error> {
+        if status.condition != Condition::Ok {
+            let error = refusal::error(status).at("list the folders");
+            if is_first {
+                return Err(error);
+            }
+            actions.put(Action::Log(Level::Warn, format!("shared folders are not listed: {}", error.message)));
         }
         Ok(())
     }
@@ -45,10 +91,7 @@ impl Machine for List<'_> {
 
     fn step(&mut self, input: Input, actions: &mut Actions) -> Result<Step<Vec<Folder>>, Error> {
         match input {
-            Input::Start => {
-                let special_use = self.session.has_rev2("SPECIAL-USE") && self.session.has_rev2("LIST-EXTENDED");
-                self.tag = Some(self.session.send(&command::list(special_use), actions));
-            }
+            Input::Start => self.begin(actions),
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
             Input::Lost(error) => return Err(error),
@@ -58,16 +101,19 @@ impl Machine for List<'_> {
             match event {
                 Event::Untagged(Response::List(mailbox)) => self.add(&mailbox, actions)?,
                 Event::Lost(shown) => actions.put(Action::Log(Level::Warn, format!("a folder cannot be read: {shown}"))),
-                Event::Reply(tag, status) if Some(tag) == self.tag => {
-                    if status.condition != Condition::Ok {
-                        return Err(refusal::error(&status).at("list the folders"));
-                    }
-                    return Ok(Step::Done(std::mem::take(&mut self.folders)));
-                }
-                Event::Reply(..) | Event::Untagged(_) | Event::Body(..) | Event::Piece(_) | Event::BodyEnd => {}
+                Event::Reply(tag, status) => self.ended(&status, self.tags.first() == Some(&tag), actions)?,
+                Event::Untagged(_) | Event::Body(..) | Event::Piece(_) | Event::BodyEnd => {}
             }
         }
-        Ok(Step::Read)
+        if self.session.outstanding() > 0 {
+            return Ok(Step::Read);
+        }
+        let chosen = self.selection.choose(std::mem::take(&mut self.folders));
+        let left_out = self.ids.len().saturating_sub(chosen.len());
+        if left_out > 0 {
+            actions.put(Action::Log(Level::Info, format!("{left_out} folders are left out by the account's settings")));
+        }
+        Ok(Step::Done(chosen))
     }
 }
 
@@ -78,7 +124,7 @@ pub fn folder(mailbox: &Mailbox, utf8: bool) -> Folder {
     let is_inbox = mailbox.name.eq_ignore_ascii_case(b"INBOX");
     let role = if is_inbox { Some("inbox".to_owned()) } else { mailbox.attributes.iter().find_map(|attribute| role(attribute)) };
     Folder {
-        id: mailbox_name::to_id(&mailbox.name),
+        id: mailbox_name::to_id(&mailbox.name, utf8),
         path: mailbox_name::path(&mailbox.name, mailbox.delimiter, utf8),
         role,
         selectable: !has("\\Noselect") && !has("\\NonExistent"),

@@ -1,27 +1,30 @@
-//! Mailbox names: octets on the wire, an id for the host, a path for people (RFC 3501 section 5.1.3, modified UTF-7).
+//! Mailbox names: octets on the wire, an id for the host, a path for people (RFC 3501 section 5.1.3, modified UTF-7; RFC 9755 and RFC 9051, UTF-8).
 
 use std::fmt::Write as _;
 
 /// Before an id that is not the name itself: the name is not UTF-8, or begins like this. What follows is hexadecimal.
 const RAW: &str = "raw:";
 
-/// The id of a mailbox: its name as the server wrote it, where that is UTF-8.
+/// The id of a mailbox: its name in modified UTF-7, whether the server writes that or UTF-8 (`utf8`), so that a server which learns UTF-8 keeps its
+/// folders' ids; the name as it stands where it is neither.
 #[must_use]
-pub fn to_id(name: &[u8]) -> String {
-    match std::str::from_utf8(name) {
-        Ok(text) if !text.starts_with(RAW) => text.to_owned(),
-        _ => name.iter().fold(RAW.to_owned(), |mut id, octet| {
+pub fn to_id(name: &[u8], utf8: bool) -> String {
+    let text = std::str::from_utf8(name).ok().map(|text| if utf8 { encode(text) } else { text.to_owned() });
+    text.filter(|text| !text.starts_with(RAW)).unwrap_or_else(|| {
+        name.iter().fold(RAW.to_owned(), |mut id, octet| {
             // Writing to a string cannot fail.
             let _ = write!(id, "{octet:02x}");
             id
-        }),
-    }
+        })
+    })
 }
 
 /// The name that [`to_id`] made this of; none where it made no such id.
 #[must_use]
-pub fn from_id(id: &str) -> Option<Vec<u8>> {
-    let Some(hex) = id.strip_prefix(RAW) else { return Some(id.as_bytes().to_vec()) };
+pub fn from_id(id: &str, utf8: bool) -> Option<Vec<u8>> {
+    let Some(hex) = id.strip_prefix(RAW) else {
+        return Some(if utf8 { decode(id.as_bytes()).into_bytes() } else { id.as_bytes().to_vec() });
+    };
     let digits: Option<Vec<u32>> = hex.chars().map(|digit| digit.to_digit(16)).collect();
     digits?.chunks(2).map(|pair| if let [high, low] = pair { u8::try_from(high * 16 + low).ok() } else { None }).collect()
 }
@@ -42,6 +45,49 @@ pub fn path(name: &[u8], delimiter: Option<u8>, utf8: bool) -> Vec<String> {
     };
     let show = |part: &[u8]| if utf8 { String::from_utf8_lossy(part).into_owned() } else { decode(part) };
     if parts.is_empty() { vec![show(name)] } else { parts.into_iter().map(show).collect() }
+}
+
+/// Unicode in modified UTF-7.
+fn encode(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    let mut units: Vec<u16> = Vec::new();
+    for character in name.chars() {
+        if matches!(character, ' '..='~') {
+            shift(&mut units, &mut text);
+            text.push(character);
+            if character == '&' {
+                text.push('-');
+            }
+        } else {
+            units.extend(character.encode_utf16(&mut [0; 2]).iter());
+        }
+    }
+    shift(&mut units, &mut text);
+    text
+}
+
+/// Put `units` behind `text` as modified base64, and empty them.
+fn shift(units: &mut Vec<u16>, text: &mut String) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    if units.is_empty() {
+        return;
+    }
+    text.push('&');
+    let (mut bits, mut held) = (0u32, 0u32);
+    let mut put = |value: u32| text.extend(DIGITS.get((value & 0x3f) as usize).map(|&digit| char::from(digit)));
+    for unit in units.drain(..) {
+        bits = bits << 16 | u32::from(unit);
+        held += 16;
+        while held >= 6 {
+            held -= 6;
+            put(bits >> held);
+            bits &= (1 << held) - 1;
+        }
+    }
+    if held > 0 {
+        put(bits << (6 - held));
+    }
+    text.push('-');
 }
 
 /// Modified UTF-7 in Unicode. What is not valid is shown as it stands.
@@ -129,19 +175,38 @@ mod tests {
 
     #[test]
     fn ids_are_names_where_they_can_be() {
-        assert_eq!(to_id(b"INBOX"), "INBOX");
-        assert_eq!(to_id(b"caf\xe9"), "raw:636166e9");
-        assert_eq!(from_id("raw:6"), None);
-        assert_eq!(from_id("raw:zz"), None);
+        assert_eq!(to_id(b"INBOX", false), "INBOX");
+        assert_eq!(to_id(b"caf\xe9", false), "raw:636166e9");
+        assert_eq!(to_id(b"caf\xe9", true), "raw:636166e9");
+        assert_eq!(from_id("raw:6", false), None);
+        assert_eq!(from_id("raw:zz", true), None);
+    }
+
+    #[test]
+    fn a_server_that_learns_utf8_keeps_its_ids() {
+        for (wire, utf8) in [("Entw&APw-rfe", "Entwürfe"), ("R&-D", "R&D"), ("&2D3eAA-", "😀"), ("a/&U,BTFw-/b", "a/台北/b")] {
+            assert_eq!(to_id(wire.as_bytes(), false), to_id(utf8.as_bytes(), true));
+            assert_eq!(from_id(wire, true).unwrap(), utf8.as_bytes());
+            assert_eq!(from_id(wire, false).unwrap(), wire.as_bytes());
+        }
     }
 
     proptest! {
         #[test]
         fn every_name_survives(name in proptest::collection::vec(any::<u8>(), 0..40), prefixed: bool) {
             let name = if prefixed { [RAW.as_bytes(), &name].concat() } else { name };
-            prop_assert_eq!(from_id(&to_id(&name)), Some(name.clone()));
+            for utf8 in [false, true] {
+                prop_assert_eq!(from_id(&to_id(&name, utf8), utf8), Some(name.clone()));
+                let _ = from_id(&String::from_utf8_lossy(&name), utf8);
+            }
             let _ = path(&name, Some(b'.'), false);
-            let _ = from_id(&String::from_utf8_lossy(&name));
+        }
+
+        #[test]
+        fn every_text_survives_modified_utf7(text in "\\PC{0,20}") {
+            let id = to_id(text.as_bytes(), true);
+            prop_assert!(id.is_ascii());
+            prop_assert_eq!(path(id.as_bytes(), None, false), [text]);
         }
     }
 }

@@ -8,7 +8,6 @@ use postrider_connector::machine::{Actions, Answer, Input, Machine, Question, St
 use postrider_connector::types::{Error, Failure, Outcome, Scope};
 
 use crate::command::{self, Command};
-use crate::mailbox_name;
 use crate::refusal;
 use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
@@ -87,9 +86,9 @@ impl<'a> Mutate<'a> {
         {
             return Err(Error::new(Failure::Misconfigured, format!("`{flag}` is no IMAP flag or keyword")));
         }
-        name(folder)?;
+        session.name(folder)?;
         if let What::Move(target) = &what {
-            name(target)?;
+            session.name(target)?;
         }
         Ok(Self {
             session,
@@ -157,12 +156,12 @@ impl<'a> Mutate<'a> {
                 }
                 commands
             }
-            What::Move(target) if self.session.has_rev2("MOVE") => vec![command::move_to(&self.batch, &name(target)?)],
+            What::Move(target) if self.session.has_rev2("MOVE") => vec![command::move_to(&self.batch, &self.session.name(target)?)],
             What::Move(target) => {
                 vec![
                     command::expunge(&self.batch),
                     command::store(&self.batch, true, &deleted),
-                    command::copy_to(&self.batch, &name(target)?),
+                    command::copy_to(&self.batch, &self.session.name(target)?),
                 ]
             }
             What::Delete => vec![command::expunge(&self.batch), command::store(&self.batch, true, &deleted)],
@@ -245,7 +244,7 @@ impl Machine for Mutate<'_> {
             // Also where it is open for changes already: its UIDVALIDITY must be the one of now.
             Input::Start => {
                 self.session.selected = None;
-                self.state = State::Select(self.session.send(&command::select(&name(&self.folder)?), actions));
+                self.state = State::Select(self.session.send(&command::select(&self.session.name(&self.folder)?), actions));
             }
             Input::Octets(octets) => self.session.feed(octets),
             Input::End => return Err(self.session.ended()),
@@ -268,11 +267,6 @@ impl Machine for Mutate<'_> {
             State::Begin | State::Select(_) | State::Change(..) => Step::Read,
         })
     }
-}
-
-fn name(folder: &str) -> Result<Vec<u8>, Error> {
-    let name = mailbox_name::from_id(folder).filter(|name| mailbox_name::is_quotable(name));
-    name.ok_or_else(|| Error::new(Failure::Gone, format!("there is no folder `{folder}`")))
 }
 
 fn unknown() -> Error {

@@ -8,9 +8,11 @@ use postrider_connector::types::{Error, Failure};
 
 use crate::command::Command;
 use crate::limits::Limits;
+use crate::mailbox_name;
 use crate::refusal;
 use crate::response::fetch::Fetch;
 use crate::response::frame::{Frame, Framer};
+use crate::response::namespace::Namespaces;
 use crate::response::parse::{Condition, Response, Status};
 use crate::settings::Settings;
 
@@ -27,6 +29,12 @@ pub struct Session {
     pub snapshots: BTreeMap<String, Snapshot>,
     /// Folders that the server lists and does not open, by id; told of once.
     pub refused: BTreeSet<String>,
+    /// Names of mailboxes are UTF-8 on this line (RFC 9755, RFC 9051), not modified UTF-7.
+    pub utf8: bool,
+    /// Extensions that the server enabled (RFC 5161), in capitals.
+    pub enabled: BTreeSet<String>,
+    /// What the server said of its namespaces (RFC 2342).
+    pub namespaces: Namespaces,
     capabilities: Vec<String>,
     framer: Framer,
     tags: u32,
@@ -95,6 +103,9 @@ impl Session {
             selected: None,
             snapshots: BTreeMap::new(),
             refused: BTreeSet::new(),
+            utf8: false,
+            enabled: BTreeSet::new(),
+            namespaces: Namespaces::default(),
             capabilities: Vec::new(),
             framer: Framer::new(limits),
             tags: 0,
@@ -103,7 +114,35 @@ impl Session {
             leaving: false,
         };
         session.offers(capabilities);
+        // IMAP4rev2 alone is spoken without being asked for.
+        session.utf8 = session.has("UTF8=ONLY") || (session.has("IMAP4REV2") && !session.has("IMAP4REV1"));
         session
+    }
+
+    /// The folder's name as this server wants it.
+    ///
+    /// # Errors
+    /// `gone` where the id is none of this connector's.
+    pub fn name(&self, folder: &str) -> Result<Vec<u8>, Error> {
+        let name = mailbox_name::from_id(folder, self.utf8).filter(|name| mailbox_name::is_quotable(name));
+        name.ok_or_else(|| Error::new(Failure::Gone, format!("there is no folder `{folder}`")))
+    }
+
+    /// The id of the folder that this server calls so.
+    #[must_use]
+    pub fn id(&self, name: &[u8]) -> String {
+        mailbox_name::to_id(name, self.utf8)
+    }
+
+    /// The number behind `NAME=` in the capabilities (`APPENDLIMIT=35651584`).
+    #[must_use]
+    pub fn number_of(&self, name: &str) -> Option<u64> {
+        self.capabilities.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+    }
+
+    /// Send octets that belong to a command that has begun: a literal, the end of an IDLE.
+    pub fn write(&mut self, octets: impl Into<Vec<u8>>, actions: &mut Actions) {
+        actions.write(octets);
     }
 
     /// Whether the server offers `capability` (in capitals) and the operator lets it be used.
@@ -130,7 +169,7 @@ impl Session {
         let mut line = format!("A{} ", self.tags).into_bytes();
         line.extend_from_slice(command.octets());
         line.extend_from_slice(b"\r\n");
-        actions.write(line);
+        self.write(line, actions);
         self.outstanding.push_back((self.tags, command.label()));
         self.tags
     }
@@ -215,6 +254,7 @@ impl Session {
         if self.can_delete() {
             abilities.push("delete".to_owned());
         }
+        abilities.push("append".to_owned());
         if self.has("OBJECTID") {
             abilities.push("threads".to_owned());
         }
@@ -267,6 +307,10 @@ impl Session {
                 return Err(self.place(refusal::error(status)));
             }
             Response::Capability(capabilities) => self.offers(&capabilities.clone()),
+            Response::Enabled(extensions) => {
+                self.enabled.extend(extensions.iter().cloned());
+                self.utf8 |= ["UTF8=ACCEPT", "IMAP4REV2"].iter().any(|&name| self.enabled.contains(name));
+            }
             Response::Exists(exists) => {
                 if let Some(selected) = &mut self.selected {
                     selected.touched |= selected.exists != *exists;

@@ -29,6 +29,17 @@ pub struct Settings {
     /// Capabilities that the server announces and that are not to be used, such as CONDSTORE, ESEARCH or IDLE
     #[schemars(length(max = 32), inner(length(max = 64)))]
     pub ignore_capabilities: Vec<String>,
+    /// Folders to have, each with what lies below it; all without. Paths like `Archive/2024`, with `*` and `?` within a name and `**` for any names between, or roles like `role:sent`
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub include: Vec<String>,
+    /// Folders to leave out, each with what lies below it, written as for `include`: `role:junk`, `Lists/*-announce`
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub exclude: Vec<String>,
+    /// Roles of folders where the server does not tell them, as PATTERN=ROLE: `Sent Items=sent`, `Spam=junk`
+    #[schemars(length(max = 100), inner(length(max = 1100), regex(pattern = r"^.+=[a-z]+$")))]
+    pub roles: Vec<String>,
+    /// Also folders that belong to other users or are shared among users (RFC 2342)
+    pub shared_folders: bool,
 }
 
 impl Default for Settings {
@@ -41,6 +52,10 @@ impl Default for Settings {
             idle_refresh_minutes: 28,
             poll_seconds: 120,
             ignore_capabilities: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            roles: Vec::new(),
+            shared_folders: false,
         }
     }
 }

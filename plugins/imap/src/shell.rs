@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use postrider_connector::bindings::receiver::exports::postrider::receiving::receiving::{Guest, GuestSession, Session as Handle};
@@ -14,10 +15,13 @@ use postrider_connector::settings;
 use postrider_connector::turn::Turn;
 use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Outcome, StreamReader};
 
+use crate::append::Append;
+use crate::fetch::FetchMessage;
 use crate::leave::Leave;
 use crate::limits::Limits;
 use crate::list::List;
 use crate::mutate::{Mutate, What};
+use crate::prepare::Prepare;
 use crate::session::Session;
 use crate::sync::Sync;
 use crate::watch::{Watch, Watched};
@@ -33,8 +37,11 @@ impl Guest for Component {
 
 postrider_connector::export_receiver!(Component);
 
-/// One line, and the conversation on it; calls take turns.
-struct Line {
+/// One line, and the conversation on it; calls take turns. Shared with the message that is being fetched after its call has returned.
+#[derive(Clone)]
+struct Line(Rc<Shared>);
+
+struct Shared {
     connection: Connection,
     abilities: Vec<String>,
     turn: Turn<Held>,
@@ -60,7 +67,7 @@ impl Line {
         if let Some(error) = &held.broken {
             return Err(error.clone());
         }
-        let around = Surroundings { connection: &self.connection, wanted: pin!(self.turn.wanted()), time_up: pin!(time_up) };
+        let around = Surroundings { connection: &self.0.connection, wanted: pin!(self.0.turn.wanted()), time_up: pin!(time_up) };
         let result = converse(&mut held.session, around).await;
         if let Err(error) = &result
             && !held.session.is_usable_after(error)
@@ -69,12 +76,10 @@ impl Line {
         }
         result
     }
-}
 
-impl Line {
     async fn mutate(&self, folder: Option<String>, ids: Vec<String>, what: What) -> Result<Vec<Outcome>, Error> {
         let folder = folder.ok_or_else(no_folder)?;
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         self.run(&mut held, pending(), async |session, around| machine(Mutate::new(session, &folder, ids, what), around).await).await
     }
 }
@@ -88,26 +93,24 @@ async fn machine<M: Machine>(machine: Result<M, Error>, around: Surroundings<'_>
     pump::run(&mut machine?, around).await
 }
 
-fn unsupported(what: &str) -> Error {
-    Error::new(Failure::Unsupported, format!("this connector cannot {what} yet"))
-}
-
 impl GuestSession for Line {
     async fn open(settings: String) -> Result<Handle, Error> {
         let settings = settings::from_json(&settings)?;
         let (connection, opening) = Connection::open(ENDPOINT.to_owned()).await?;
-        let session = Session::new(&opening.capabilities, settings, Limits::default());
+        let mut session = Session::new(&opening.capabilities, settings, Limits::default());
+        let around = Surroundings { connection: &connection, wanted: pin!(pending()), time_up: pin!(pending()) };
+        machine(Ok(Prepare::new(&mut session)), around).await?;
         let abilities = session.abilities();
         let held = Held { session, broken: None, folders: Vec::new() };
-        Ok(Handle::new(Self { connection, abilities, turn: Turn::new(held) }))
+        Ok(Handle::new(Self(Rc::new(Shared { connection, abilities, turn: Turn::new(held) }))))
     }
 
     fn abilities(&self) -> Vec<String> {
-        self.abilities.clone()
+        self.0.abilities.clone()
     }
 
     async fn folders(&self, after: Option<String>, max: u32) -> Result<Vec<Folder>, Error> {
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         if after.is_none() || held.folders.is_empty() {
             held.folders = self.run(&mut held, pending(), async |session, around| machine(Ok(List::new(session)), around).await).await?;
         }
@@ -117,7 +120,7 @@ impl GuestSession for Line {
 
     async fn sync(&self, folder: Option<String>, cursor: Option<Vec<u8>>) -> Result<(), Error> {
         let folder = folder.ok_or_else(no_folder)?;
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         self.run(&mut held, pending(), async |session, around| machine(Sync::new(session, &folder, cursor.as_deref()), around).await).await
     }
 
@@ -129,7 +132,7 @@ impl GuestSession for Line {
             is_over.set(true);
         });
         loop {
-            let mut held = self.turn.take().await;
+            let mut held = self.0.turn.take().await;
             let time_up = poll_fn(|context| if is_over.get() { Poll::Ready(()) } else { time.as_mut().poll(context) });
             let watched =
                 self.run(&mut held, time_up, async |session, around| machine(Ok(Watch::new(session, &folders)), around).await).await?;
@@ -160,16 +163,29 @@ impl GuestSession for Line {
         self.mutate(folder, ids, What::Delete).await
     }
 
-    async fn append(&self, _: String, _: Item, _: StreamReader<u8>) -> Result<Option<String>, Error> {
-        Err(unsupported("store messages"))
+    async fn append(&self, folder: String, item: Item, octets: StreamReader<u8>) -> Result<Option<String>, Error> {
+        let mut held = self.0.turn.take().await;
+        let converse = async |session: &mut Session, around: Surroundings<'_>| {
+            pump::run_drawing(&mut Append::new(session, &folder, item)?, around, octets).await
+        };
+        self.run(&mut held, pending(), converse).await
     }
 
-    async fn fetch(&self, _: Option<String>, _: String) -> Result<(StreamReader<u8>, FutureReader<Result<u64, Error>>), Error> {
-        Err(unsupported("fetch a message again"))
+    async fn fetch(&self, folder: Option<String>, id: String) -> Result<(StreamReader<u8>, FutureReader<Result<u64, Error>>), Error> {
+        let folder = folder.ok_or_else(no_folder)?;
+        let line = self.clone();
+        pump::give(async move |outlet| {
+            let mut held = line.0.turn.take().await;
+            let converse = async |session: &mut Session, around: Surroundings<'_>| {
+                pump::run_giving(&mut FetchMessage::new(session, &folder, &id)?, around, outlet).await
+            };
+            line.run(&mut held, pending(), converse).await
+        })
+        .await
     }
 
     async fn close(&self) {
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         // The host closes the line whatever comes of this.
         let _ = self.run(&mut held, pending(), async |session, around| machine(Ok(Leave::new(session)), around).await).await;
     }

@@ -11,7 +11,6 @@ use postrider_connector::types::{Error, Failure, Scope};
 use self::listing::{FollowFlags, Listing};
 use self::receive::{Place, Receive, done};
 use crate::cursor::Cursor;
-use crate::mailbox_name;
 use crate::refusal;
 use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
@@ -80,9 +79,7 @@ impl<'a> Sync<'a> {
     /// # Errors
     /// `gone` where the folder's id is none.
     pub fn new(session: &'a mut Session, folder: &str, cursor: Option<&[u8]>) -> Result<Self, Error> {
-        if mailbox_name::from_id(folder).is_none_or(|name| !mailbox_name::is_quotable(&name)) {
-            return Err(Error::new(Failure::Gone, format!("there is no folder `{folder}`")));
-        }
+        session.name(folder)?;
         Ok(Self {
             session,
             folder: folder.to_owned(),

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use postrider_connector::machine::{Action, Actions, Input, Machine, Step};
-use postrider_connector::types::{Error, Failure};
+use postrider_connector::types::Error;
 
 use crate::command;
-use crate::mailbox_name;
 use crate::refusal;
 use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
@@ -80,7 +79,7 @@ impl<'a> Watch<'a> {
                 self.poll(actions)
             }
             _ => {
-                let command = command::examine(&name(&folder)?, self.session.has_condstore());
+                let command = command::examine(&self.session.name(&folder)?, self.session.has_condstore());
                 self.session.selected = None;
                 self.state = State::Examine(self.session.send(&command, actions), Snapshot::default());
                 Ok(())
@@ -92,7 +91,7 @@ impl<'a> Watch<'a> {
         let condstore = self.session.has_condstore();
         let mut asked = BTreeMap::new();
         for folder in &self.polled {
-            asked.insert(self.session.send(&command::status(&name(folder)?, condstore), actions), folder.clone());
+            asked.insert(self.session.send(&command::status(&self.session.name(folder)?, condstore), actions), folder.clone());
         }
         if asked.is_empty() {
             self.wait(actions);
@@ -135,7 +134,7 @@ impl<'a> Watch<'a> {
     fn leave(&mut self, actions: &mut Actions) {
         match self.state {
             State::Idle(tag) => {
-                actions.write(&b"DONE\r\n"[..]);
+                self.session.write(&b"DONE\r\n"[..], actions);
                 self.state = State::Leave(tag);
             }
             // DONE before the server's `+` would be taken for a command.
@@ -170,7 +169,7 @@ impl<'a> Watch<'a> {
             }
             (State::Examine(_, seen), Event::Untagged(response)) => note(seen, &response),
             (State::Poll(_), Event::Untagged(Response::Status(name, items))) => {
-                let folder = mailbox_name::to_id(&name);
+                let folder = self.session.id(&name);
                 if self.polled.contains(&folder) {
                     self.compare(folder, snapshot(&items));
                 }
@@ -270,11 +269,6 @@ impl Machine for Watch<'_> {
             _ => Step::Wait,
         })
     }
-}
-
-fn name(folder: &str) -> Result<Vec<u8>, Error> {
-    let name = mailbox_name::from_id(folder).filter(|name| mailbox_name::is_quotable(name));
-    name.ok_or_else(|| Error::new(Failure::Gone, format!("there is no folder `{folder}`")))
 }
 
 fn note(seen: &mut Snapshot, response: &Response) {

@@ -58,6 +58,9 @@ pub enum Action {
     Progress(Scope, u64, Option<u64>),
     /// A line for the operator.
     Log(Level, String),
+    /// Octets that the call gives back, in order: for a machine that runs with an [`Outlet`](crate::pump::Outlet). How many there were is the
+    /// machine's output.
+    Give(Vec<u8>),
 }
 
 /// What the host is asked: `wit/deps/mailbox.wit` says what each means.
@@ -81,6 +84,9 @@ pub enum Question {
     Retired(Scope),
     /// `mailbox.checkpoint`.
     Checkpoint(Scope, Vec<u8>),
+    /// The next octets of the stream that the call brought, once everything written before has gone out; the answer is [`Answer::Octets`]. One at
+    /// a time.
+    Draw,
 }
 
 /// What the host answered.
@@ -94,6 +100,8 @@ pub enum Answer {
     Page(Result<Page, Error>),
     /// One flag an arrival.
     Recognised(Result<Vec<bool>, Error>),
+    /// Octets of the call's stream, at most 64 KiB; none at its end.
+    Octets(Option<Vec<u8>>),
 }
 
 /// Which question or message an answer belongs to.

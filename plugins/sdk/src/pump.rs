@@ -1,13 +1,15 @@
 //! The one place where a machine meets the world: it reads and writes the connection, asks the mailbox and streams messages to it,
 //! all at the same time, and holds back reading while the host is behind.
 
+mod outlet;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::future::{LocalBoxFuture, join};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -17,10 +19,15 @@ use crate::bindings::receiver::postrider::runtime::runtime;
 use crate::bindings::receiver::postrider::transport::transport::Connection;
 use crate::bindings::receiver::{wit_future, wit_stream};
 use crate::machine::{Action, Actions, Answer, Input, Machine, Question, Step, Token};
-use crate::types::{Arrival, Error, Failure, Scope};
+use crate::types::{Arrival, Error, Failure, Scope, StreamReader};
+
+pub use self::outlet::{Outlet, give};
 
 /// Octets that one read asks for: the host's most.
 const READ_OCTETS: u32 = 64 << 10;
+
+/// Octets that are drawn at once from a stream that a call brought.
+const DRAW_OCTETS: usize = 64 << 10;
 
 /// Octets that one write carries at most: the host's most.
 const WRITE_OCTETS: usize = 1 << 20;
@@ -54,7 +61,29 @@ pub struct Surroundings<'a> {
 /// The machine's (a line that fails is its [`Input::Lost`]), or `malformed` where a machine waits for nothing (a fault of the connector). The line is then not
 /// to be used again: what is outstanding on it is unknown.
 pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Result<M::Output, Error> {
-    let mut pump = Pump::new(around.connection);
+    run_in(machine, Pump::new(around.connection), around).await
+}
+
+/// Run `machine` with the stream that the call brought, for its [`Question::Draw`]s.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_drawing<M: Machine>(machine: &mut M, around: Surroundings<'_>, octets: StreamReader<u8>) -> Result<M::Output, Error> {
+    let pump = Pump { drawn: Some(octets), ..Pump::new(around.connection) };
+    run_in(machine, pump, around).await
+}
+
+/// Run `machine`, and put what it gives ([`Action::Give`]) into `outlet`. Reading is held back while more than half a MiB of it waits for the host.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_giving<M: Machine>(machine: &mut M, around: Surroundings<'_>, outlet: &Outlet) -> Result<M::Output, Error> {
+    let given = outlet.parcel();
+    let pump = Pump { backlog: Rc::clone(&given.backlog), given: Some(given), ..Pump::new(around.connection) };
+    run_in(machine, pump, around).await
+}
+
+async fn run_in<M: Machine>(machine: &mut M, mut pump: Pump<'_>, around: Surroundings<'_>) -> Result<M::Output, Error> {
     let (mut wanted, mut time_up) = (Some(around.wanted), Some(around.time_up));
     let mut input = Input::Start;
     loop {
@@ -91,8 +120,10 @@ pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Resul
                 }
                 match pump.events.poll_next_unpin(context) {
                     Poll::Ready(Some(event)) => Poll::Ready(event),
+                    Poll::Pending | Poll::Ready(None) if reading.is_some() && pump.may_read() => Poll::Ready(Event::Room),
+                    // What is given back is taken beside this.
+                    Poll::Pending | Poll::Ready(None) if reading.is_some() && pump.waits_for_room(context) => Poll::Pending,
                     Poll::Ready(None) => Poll::Ready(Event::Stuck),
-                    Poll::Pending if reading.is_some() && pump.may_read() => Poll::Ready(Event::Room),
                     Poll::Pending => Poll::Pending,
                 }
             })
@@ -110,6 +141,7 @@ enum Event {
     Written(Result<(), Error>),
     Timer(u64),
     Answer(Token, Answer),
+    Drawn(Token, Option<StreamReader<u8>>, Vec<u8>),
     TimeUp,
     Wanted,
     /// The host caught up.
@@ -140,6 +172,12 @@ struct Pump<'a> {
     backlog: Rc<Cell<usize>>,
     /// Messages that the host has not answered for.
     taking: usize,
+    /// The stream that the call brought, while nothing is being drawn from it.
+    drawn: Option<StreamReader<u8>>,
+    /// Who wants its next octets.
+    draw: Option<Token>,
+    /// Where what the call gives back goes.
+    given: Option<Rc<Parcel>>,
 }
 
 impl<'a> Pump<'a> {
@@ -159,6 +197,9 @@ impl<'a> Pump<'a> {
             calls: 0,
             backlog: Rc::default(),
             taking: 0,
+            drawn: None,
+            draw: None,
+            given: None,
         }
     }
 
@@ -166,6 +207,7 @@ impl<'a> Pump<'a> {
         while let Some(action) = self.actions.pop() {
             match action {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
+                Action::Ask(token, Question::Draw) => self.draw = Some(token),
                 Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, ask(question).await) })),
                 Action::Begin(token, scope, arrival) => {
                     let parcel = Rc::new(Parcel::new(Rc::clone(&self.backlog)));
@@ -195,9 +237,31 @@ impl<'a> Pump<'a> {
                 }
                 Action::Progress(scope, done, total) => mailbox::progress(&scope, done, total),
                 Action::Log(level, message) => runtime::log(level, &message),
+                Action::Give(octets) => {
+                    if let Some(given) = &self.given {
+                        given.put(octets);
+                    }
+                }
             }
         }
         self.write();
+        self.draw();
+    }
+
+    /// Draw what is asked for, once nothing waits to be written: what the call brought is never gathered here.
+    fn draw(&mut self) {
+        if self.writing || !self.outbox.is_empty() {
+            return;
+        }
+        if let Some(token) = self.draw.take() {
+            self.events.push(match self.drawn.take() {
+                Some(mut octets) => Box::pin(async move {
+                    let (_, piece) = octets.read(Vec::with_capacity(DRAW_OCTETS)).await;
+                    Event::Drawn(token, Some(octets), piece)
+                }),
+                None => Box::pin(ready(Event::Drawn(token, None, Vec::new()))),
+            });
+        }
     }
 
     /// Make a call, now or when there is room for it.
@@ -233,6 +297,12 @@ impl<'a> Pump<'a> {
         !self.reading && !self.lost && self.taking <= BACKLOG_MESSAGES && self.backlog.get() <= BACKLOG_OCTETS
     }
 
+    /// Whether nothing is read because what the call gives back is not taken; `context` is woken when some of it is.
+    fn waits_for_room(&self, context: &Context<'_>) -> bool {
+        let given = self.given.as_ref().filter(|_| !self.reading && self.backlog.get() > BACKLOG_OCTETS);
+        given.inspect(|given| given.inner.borrow_mut().room = Some(context.waker().clone())).is_some()
+    }
+
     fn read(&mut self, timeout_ms: Option<u64>) {
         if self.may_read() {
             let connection = self.connection;
@@ -258,7 +328,10 @@ impl<'a> Pump<'a> {
             Event::Written(result) => {
                 self.writing = false;
                 match result {
-                    Ok(()) => self.write(),
+                    Ok(()) => {
+                        self.write();
+                        self.draw();
+                    }
                     Err(error) => return Ok(self.lose(error)),
                 }
                 return Ok(None);
@@ -271,6 +344,10 @@ impl<'a> Pump<'a> {
                     self.taking = self.taking.saturating_sub(1);
                 }
                 Input::Answer(token, answer)
+            }
+            Event::Drawn(token, octets, piece) => {
+                self.drawn = octets;
+                Input::Answer(token, Answer::Octets((!piece.is_empty()).then_some(piece)))
             }
             Event::TimeUp => Input::TimeUp,
             Event::Wanted => Input::Wanted,
@@ -314,6 +391,8 @@ pub(crate) async fn ask(question: Question) -> Answer {
         Question::Removed(scope, ids) => Answer::Done(mailbox::removed(scope, ids).await),
         Question::Retired(scope) => Answer::Done(mailbox::retired(scope).await),
         Question::Checkpoint(scope, cursor) => Answer::Done(mailbox::checkpoint(scope, cursor).await),
+        // The pump's own.
+        Question::Draw => Answer::Octets(None),
     }
 }
 
@@ -352,6 +431,8 @@ struct Contents {
     count: Option<Result<u64, Error>>,
     refused: bool,
     waker: Option<Waker>,
+    /// Who waits until fewer octets wait.
+    room: Option<Waker>,
 }
 
 impl Parcel {
@@ -397,14 +478,18 @@ impl Parcel {
 
     fn settle(&self, octets: usize) {
         self.backlog.set(self.backlog.get().saturating_sub(octets));
+        if let Some(room) = self.inner.borrow_mut().room.take() {
+            room.wake();
+        }
     }
 
     fn refuse(&self) {
-        let mut inner = self.inner.borrow_mut();
-        inner.refused = true;
-        for piece in mem::take(&mut inner.pieces) {
-            self.settle(piece.len());
-        }
+        let pieces = {
+            let mut inner = self.inner.borrow_mut();
+            inner.refused = true;
+            mem::take(&mut inner.pieces)
+        };
+        self.settle(pieces.iter().map(Vec::len).sum());
     }
 }
 

@@ -20,20 +20,20 @@ use postrider::secret::Secret;
 use super::behaviour::Behaviour;
 
 /// The one secret of these tests.
-pub(super) const SECRET: &str = "correct horse battery staple";
+pub(super) const SECRET: &str = harness::dovecot::PASSWORD;
 
 /// The one approved origin.
 const ORIGIN: &str = "https://mail.example.org";
 
 /// What a mailroom was told.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// What every checkpoint fails with.
     pub(super) trouble: Option<Fault>,
     pub(super) begun: usize,
-    pub(super) messages: Vec<(Scope, Arrival, Vec<u8>)>,
+    pub(crate) messages: Vec<(Scope, Arrival, Vec<u8>)>,
     pub(super) checkpoints: Vec<(Scope, Vec<u8>)>,
-    pub(super) removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
     pub(super) state: HashMap<String, Vec<u8>>,
     pub(super) progress: usize,
     pub(super) committing: Vec<String>,
@@ -41,10 +41,10 @@ pub(super) struct Told {
 
 /// Remembers what it was told.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Memory(Arc<Mutex<Told>>);
+pub(crate) struct Memory(Arc<Mutex<Told>>);
 
 impl Memory {
-    pub(super) fn told(&self) -> MutexGuard<'_, Told> {
+    pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
         self.0.lock().unwrap()
     }
 }
@@ -160,9 +160,9 @@ impl CredentialBroker for Broker {
 }
 
 /// A session to be: the component's settings, and what differs from an account without servers.
-pub(super) struct Setting {
+pub(crate) struct Setting {
     pub(super) account: &'static str,
-    pub(super) memory: Memory,
+    pub(crate) memory: Memory,
     pub(super) settings: serde_json::Value,
     pub(super) endpoints: Vec<(String, Endpoint)>,
     pub(super) limits: Limits,
@@ -181,6 +181,11 @@ impl Setting {
         }
     }
 
+    /// An account without servers, with no settings of the component's.
+    pub(crate) fn plain() -> Self {
+        Self { settings: serde_json::json!({}), ..Self::new(Behaviour::Good) }
+    }
+
     /// With another limit.
     pub(super) fn bounded(mut self, bound: impl FnOnce(&mut Limits)) -> Self {
         bound(&mut self.limits);
@@ -188,13 +193,13 @@ impl Setting {
     }
 
     /// With a setting of the component's.
-    pub(super) fn set(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.settings[name] = value.into();
         self
     }
 
     /// With a server on loopback.
-    pub(super) fn with_server(mut self, name: &str, protocol: Protocol, port: u16) -> Self {
+    pub(crate) fn with_server(mut self, name: &str, protocol: Protocol, port: u16) -> Self {
         self.endpoints.push((name.to_owned(), endpoint(protocol, port)));
         self
     }
@@ -216,7 +221,7 @@ impl Setting {
         self.set("origin", ORIGIN)
     }
 
-    pub(super) fn context(&self) -> SessionContext {
+    pub(crate) fn context(&self) -> SessionContext {
         SessionContext {
             account: self.account.parse().unwrap(),
             endpoints: self.endpoints.clone(),
@@ -257,7 +262,7 @@ fn endpoint(protocol: Protocol, port: u16) -> Endpoint {
 }
 
 /// Run a test's future on one thread, so that an instance that held the thread would hold up everything; a minute is for ever.
-pub(super) fn run<R>(test: impl Future<Output = R>) -> R {
+pub(crate) fn run<R>(test: impl Future<Output = R>) -> R {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs") })
 }
@@ -265,15 +270,17 @@ pub(super) fn run<R>(test: impl Future<Output = R>) -> R {
 /// The component, compiled once for all tests of this process.
 pub(super) fn component() -> &'static Prepared {
     static COMPONENT: OnceLock<Prepared> = OnceLock::new();
-    COMPONENT.get_or_init(|| {
-        std::thread::spawn(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let cache = CacheFolder { dir: folder.path().to_owned(), key: Secret::new(SECRET) };
-            run(async { Engine::new(&cache).unwrap().prepare(&octets(), [7; 32], &"misbehaving".parse().unwrap(), "0.1.0").await.unwrap() })
-        })
-        .join()
-        .unwrap()
-    })
+    COMPONENT.get_or_init(|| prepare("misbehaving", octets()))
+}
+
+/// Compile a component, on a thread of its own: tests may be on a runtime.
+pub(crate) fn prepare(id: &'static str, octets: Vec<u8>) -> Prepared {
+    let prepare = move || {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CacheFolder { dir: folder.path().to_owned(), key: Secret::new(SECRET) };
+        run(async { Engine::new(&cache).unwrap().prepare(&octets, [7; 32], &id.parse().unwrap(), "0.1.0").await.unwrap() })
+    };
+    std::thread::spawn(prepare).join().unwrap()
 }
 
 /// The component's file.

@@ -23,6 +23,24 @@ pub fn milliseconds(text: &[u8]) -> Option<u64> {
     u64::try_from(seconds).ok()?.checked_mul(1000)
 }
 
+/// `"17-Jul-1996 09:44:25 +0000"`, with its quotes; none after the year 9999.
+#[must_use]
+pub fn quoted(milliseconds: u64) -> Option<String> {
+    let seconds = milliseconds / 1000;
+    let (days, second) = (i64::try_from(seconds / 86_400).ok()?, seconds % 86_400);
+    // The inverse of `days`, below.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let name = MONTHS.get(usize::try_from(month - 1).ok()?)?;
+    (year <= 9999).then(|| format!("\"{day:02}-{name}-{year:04} {:02}:{:02}:{:02} +0000\"", second / 3_600, second / 60 % 60, second % 60))
+}
+
 /// The offset of `+0200` in seconds.
 fn zone(text: &str) -> Option<i64> {
     let (sign, digits) = text.split_at_checked(1)?;
@@ -38,9 +56,10 @@ fn zone(text: &str) -> Option<i64> {
     Some(sign * (number / 100 * 3_600 + number % 100 * 60))
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 fn month(name: &str) -> Option<i64> {
-    const NAMES: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let at = NAMES.iter().position(|month| month.eq_ignore_ascii_case(name))?;
+    let at = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
     i64::try_from(at + 1).ok()
 }
 
@@ -55,7 +74,24 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(seconds in 0u64..253_402_300_800) {
+            let text = quoted(seconds * 1000 + 7).unwrap();
+            prop_assert_eq!(milliseconds(text.trim_matches('"').as_bytes()), Some(seconds * 1000), "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_year_ten_thousand_is_left_out() {
+        assert_eq!(quoted(837_596_665_000).unwrap(), "\"17-Jul-1996 09:44:25 +0000\"");
+        assert_eq!(quoted(253_402_300_800_000), None);
+        assert_eq!(quoted(u64::MAX), None);
+    }
 
     #[test]
     fn known_dates() {

@@ -5,5 +5,6 @@ pub mod code;
 pub mod date;
 pub mod fetch;
 pub mod frame;
+pub mod namespace;
 pub mod parse;
 pub mod scan;

@@ -2,7 +2,8 @@
 
 use super::code::Code;
 use super::fetch::Fetch;
-use super::scan::Scanner;
+use super::namespace::Namespaces;
+use super::scan::{Scanner, Value};
 use crate::limits::Limits;
 use crate::uid_set::UidSet;
 
@@ -17,6 +18,10 @@ pub enum Response {
     Continue(String),
     /// `CAPABILITY`, in capitals.
     Capability(Vec<String>),
+    /// `ENABLED` (RFC 5161), in capitals.
+    Enabled(Vec<String>),
+    /// `NAMESPACE` (RFC 2342).
+    Namespace(Namespaces),
     /// `LIST`.
     List(Mailbox),
     /// `STATUS`: the name, and item by item in capitals.
@@ -137,17 +142,9 @@ impl Response {
 
     fn read_named(word: &str, scanner: &mut Scanner<'_>) -> Option<Self> {
         Some(match word {
-            "CAPABILITY" => {
-                let mut words = Vec::new();
-                while let Some(capability) = scanner.atom() {
-                    words.push(String::from_utf8_lossy(capability).to_ascii_uppercase());
-                    scanner.spaces();
-                    if words.len() == scanner.limits().list_items {
-                        return None;
-                    }
-                }
-                Self::Capability(words)
-            }
+            "CAPABILITY" => Self::Capability(read_words(scanner)?),
+            "ENABLED" => Self::Enabled(read_words(scanner)?),
+            "NAMESPACE" => Self::Namespace(Namespaces::scan(scanner)?),
             "LIST" => Self::List(Mailbox::scan(scanner)?),
             "STATUS" => {
                 let name = scanner.astring()?;
@@ -178,6 +175,19 @@ impl Response {
             _ => Self::Other,
         })
     }
+}
+
+/// Words to the end of the line, in capitals.
+fn read_words(scanner: &mut Scanner<'_>) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    while let Some(word) = scanner.atom() {
+        words.push(String::from_utf8_lossy(word).to_ascii_uppercase());
+        scanner.spaces();
+        if words.len() == scanner.limits().list_items {
+            return None;
+        }
+    }
+    Some(words)
 }
 
 /// `(TAG "A282") UID ALL 2,10:11` (RFC 4731 section 3.1).
@@ -264,8 +274,21 @@ impl Mailbox {
         // Some servers leave a name with odd characters unquoted: then the rest of the line is the name.
         let name = match scanner.rest().first()? {
             b'"' | b'{' => scanner.string()?,
-            _ => scanner.rest().to_vec(),
+            _ => before_extended_data(scanner).to_vec(),
         };
         Some(Self { attributes, delimiter, name })
+    }
+}
+
+/// What is left of the line without the extended data of RFC 5258 section 6: `("CHILDINFO" ("SUBSCRIBED"))`.
+fn before_extended_data<'a>(scanner: &Scanner<'a>) -> &'a [u8] {
+    let rest = scanner.rest();
+    let Some(at) = rest.windows(3).position(|window| window == b" (\"") else { return rest };
+    let mut data = Scanner::new(rest.get(at + 1..).unwrap_or_default(), scanner.limits());
+    match data.value() {
+        Some(Value::List(items)) if data.rest().is_empty() && matches!(items.get(1), Some(Value::List(_))) => {
+            rest.get(..at).unwrap_or(rest)
+        }
+        _ => rest,
     }
 }

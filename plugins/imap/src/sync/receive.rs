@@ -372,7 +372,7 @@ impl Receive {
 pub(super) fn done(answer: Answer) -> Result<(), Error> {
     match answer {
         Answer::Done(result) => result,
-        Answer::Ids(_) | Answer::Page(_) | Answer::Recognised(_) => Ok(()),
+        Answer::Ids(_) | Answer::Page(_) | Answer::Recognised(_) | Answer::Octets(_) => Ok(()),
     }
 }
 

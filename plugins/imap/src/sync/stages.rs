@@ -8,7 +8,6 @@ use super::receive::Receive;
 use super::{State, Sync};
 use crate::command;
 use crate::cursor::Cursor;
-use crate::mailbox_name;
 use crate::refusal;
 use crate::response::parse::{Condition, Status};
 use crate::session::{Selected, Snapshot};
@@ -22,7 +21,7 @@ const PAGE_IDS: u32 = 10_000;
 
 impl Sync<'_> {
     pub(super) fn examine(&mut self, actions: &mut Actions) {
-        let name = mailbox_name::from_id(&self.folder).unwrap_or_default();
+        let name = self.session.name(&self.folder).unwrap_or_default();
         self.session.selected = None;
         let command = command::examine(&name, self.session.has_condstore());
         self.state = State::Examine(self.session.send(&command, actions));

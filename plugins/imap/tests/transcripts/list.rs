@@ -79,3 +79,49 @@ fn odd_names_survive() {
         ]
     );
 }
+
+#[test]
+fn the_operators_selection_holds() {
+    let text = r#"
+        C: A1 LIST "" "*"
+        S: * LIST () "/" INBOX
+        S: * LIST () "/" Spam
+        S: * LIST () "/" "Archive"
+        S: * LIST () "/" "Archive/2019"
+        S: * LIST () "/" "Archive/2024"
+        S: * LIST () "/" "Entw&APw-rfe"
+        S: * LIST () "/" Other
+        S: A1 OK done
+    "#;
+    let (found, _) = Script::parse(text).check(&World::default(), |player| {
+        let mut session = session("IMAP4rev1");
+        session.settings.include = ["inbox", "Archive", "Entwürfe", "Spam"].map(str::to_owned).to_vec();
+        session.settings.exclude = ["role:junk", "Archive/2019"].map(str::to_owned).to_vec();
+        session.settings.roles = ["Spam=junk", "Archive=archive"].map(str::to_owned).to_vec();
+        player.run(&mut List::new(&mut session))
+    });
+    assert_eq!(
+        shown(&found),
+        [
+            "INBOX | INBOX | inbox | true",
+            "Archive | Archive | archive | true",
+            "Archive/2024 | Archive > 2024 | - | true",
+            "Entw&APw-rfe | Entwürfe | - | true",
+        ]
+    );
+}
+
+#[test]
+fn extended_data_behind_a_name_is_no_part_of_it() {
+    let found = folders(
+        "IMAP4rev1",
+        r#"
+        C: A1 LIST "" "*"
+        S: * LIST () "/" INBOX ("OLDNAME" ("inbox"))
+        S: * LIST (\HasChildren) "/" "a" ("CHILDINFO" ("SUBSCRIBED"))
+        S: * LIST () "/" b ("odd") name
+        S: A1 OK done
+        "#,
+    );
+    assert_eq!(shown(&found), ["INBOX | INBOX | inbox | true", "a | a | - | true", "b (\"odd\") name | b (\"odd\") name | - | true"]);
+}

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
+mod append;
+mod fetch;
 mod list;
 mod mutate;
 mod odd;
+mod prepare;
 mod sync;
 mod watch;
 

@@ -222,6 +222,7 @@ impl<'a> Player<'a> {
                 }
                 Action::Timer(_) | Action::Progress(..) => {}
                 Action::Log(_, line) => self.log.push(line),
+                Action::Give(octets) => self.world.given.extend_from_slice(&octets),
             }
         }
     }

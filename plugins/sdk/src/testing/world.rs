@@ -1,6 +1,6 @@
 //! A host in memory: the mailbox of the contract, with everything written down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::machine::{Answer, Question};
 use crate::types::{Arrival, Change, Error, Failure, Page, Scope};
@@ -21,6 +21,10 @@ pub struct World {
     pub retired: Vec<(String, String)>,
     /// Ids in one page of `known`; 0: all.
     pub page_ids: usize,
+    /// Pieces of the stream that the call brings.
+    pub brought: VecDeque<Vec<u8>>,
+    /// Octets that the call gave back.
+    pub given: Vec<u8>,
     /// How often each question was asked.
     pub asked: BTreeMap<&'static str, usize>,
 }
@@ -131,6 +135,7 @@ impl World {
                 ("retired", Answer::Done(Ok(())))
             }
             Question::Checkpoint(..) => ("checkpoint", Answer::Done(Ok(()))),
+            Question::Draw => ("draw", Answer::Octets(self.brought.pop_front())),
         };
         *self.asked.entry(name).or_default() += 1;
         answer
