@@ -14,6 +14,7 @@ use crate::model::endpoint::{Endpoint, Fingerprint, Held, Protocol, Security, Ti
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountId, AccountName, ConnectorId};
 use crate::model::network::Network;
+use crate::model::quirk::Quirk;
 
 /// The name of the endpoint behind an account's receiving role, in manifests and in the vault.
 pub const RECEIVE: &str = "receive";
@@ -59,6 +60,8 @@ pub struct Form {
     pub local_address: Option<String>,
     /// Near networks in which the server may be; replaces the former ones.
     pub networks: Option<Vec<Network>>,
+    /// What the server needs beyond the standards; replaces the former ones.
+    pub quirks: Option<Vec<Quirk>>,
     /// Milliseconds.
     pub connect_timeout_ms: Option<u64>,
     /// Milliseconds.
@@ -110,6 +113,7 @@ impl Form {
             proxy: None,
             local_address: None,
             networks: Vec::new(),
+            quirks: Vec::new(),
             timeouts: Timeouts::default(),
             held: Held::default(),
         };
@@ -188,6 +192,9 @@ impl Form {
         if let Some(networks) = &self.networks {
             endpoint.networks.clone_from(networks);
         }
+        if let Some(quirks) = &self.quirks {
+            endpoint.quirks = check_quirks(quirks, endpoint.protocol)?;
+        }
         if let Some(millis) = self.connect_timeout_ms {
             endpoint.timeouts.connect = check_timeout("--connect-timeout-ms", millis)?;
         }
@@ -255,6 +262,23 @@ fn check_mechanism(mechanism: Mechanism, protocol: Protocol) -> Result<Mechanism
     Err(Fault::new(Kind::Usage, format!("take `--auth {mechanism}`"))
         .because_words("the protocol of this account does not have it")
         .with_remedy("use `--auth auto`, or a mechanism that the server lists"))
+}
+
+/// What the protocol's preamble does not know would never be asked about.
+fn check_quirks(quirks: &[Quirk], protocol: Protocol) -> Result<Vec<Quirk>, Fault> {
+    if let Some(foreign) = quirks.iter().find(|quirk| !quirk.is_of(protocol)) {
+        let known: Vec<_> = Quirk::ALL.into_iter().filter(|quirk| quirk.is_of(protocol)).map(Quirk::word).collect();
+        return Err(Fault::new(Kind::Usage, format!("take `--quirk {foreign}`"))
+            .because_words("the protocol of this account does not have it")
+            .with_remedy(format!("this account may have {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })));
+    }
+    let mut once: Vec<Quirk> = Vec::new();
+    for quirk in quirks {
+        if !once.contains(quirk) {
+            once.push(*quirk);
+        }
+    }
+    Ok(once)
 }
 
 fn check_proxy(proxy: &str) -> Result<Option<String>, Fault> {
@@ -370,5 +394,20 @@ mod tests {
         let undo = Form { set: vec![("limit.handles".to_owned(), String::new())], ..Form::default() };
         let account = undo.edit(account, Protocol::Imap, "{}".to_owned()).unwrap();
         assert_eq!(account.receive.unwrap().limits, Overrides::default());
+    }
+
+    #[test]
+    fn quirks_are_of_the_protocol_and_each_once() {
+        let named = |quirks: &[Quirk]| Form { quirks: Some(quirks.to_vec()), ..form() };
+        let quirks = |form: &Form| fill(form).map(|account| account.receive.unwrap().endpoint.quirks);
+        assert_eq!(quirks(&named(&[Quirk::StrayLines, Quirk::NoSasl, Quirk::StrayLines])).unwrap(), [Quirk::StrayLines, Quirk::NoSasl]);
+        let fault = quirks(&named(&[Quirk::NoEhloAfterSignIn])).unwrap_err();
+        assert_eq!(fault.kind, Kind::Usage);
+        assert!(fault.remedy.unwrap().contains("this account may have id-after-sign-in, no-initial-response, stray-lines"));
+        let account = fill(&named(&[Quirk::StrayLines])).unwrap();
+        let kept = Form::default().edit(account.clone(), Protocol::Imap, "{}".to_owned()).unwrap();
+        assert_eq!(kept.receive.unwrap().endpoint.quirks, [Quirk::StrayLines]);
+        let none = Form { quirks: Some(Vec::new()), ..Form::default() }.edit(account, Protocol::Imap, "{}".to_owned()).unwrap();
+        assert_eq!(none.receive.unwrap().endpoint.quirks, []);
     }
 }

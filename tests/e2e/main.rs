@@ -10,6 +10,7 @@
 
 mod account;
 mod backup;
+mod channel_binding;
 mod cli;
 mod daemon;
 mod faults;
@@ -20,6 +21,7 @@ mod keys;
 mod kill;
 mod mistakes;
 mod proxies;
+mod quirks;
 mod receive;
 mod repair;
 mod sandbox;

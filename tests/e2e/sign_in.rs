@@ -85,6 +85,7 @@ fn endpoint(dovecot: &Dovecot, (protocol, security): (Protocol, Security), auth:
         proxy: None,
         local_address: None,
         networks: Vec::new(),
+        quirks: Vec::new(),
         timeouts: Timeouts { connect: Duration::from_secs(30), read: Duration::from_secs(30), ..Timeouts::default() },
         held: Held::default(),
     }

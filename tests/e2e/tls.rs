@@ -6,9 +6,11 @@ use std::process::Stdio;
 use harness::authority::Authority;
 use harness::corpus;
 use harness::dovecot::{Dovecot, Setup, USER};
-use harness::postrider::Postrider;
+use harness::postrider::{Postrider, Running};
 use harness::relay::Relay;
+use harness::wait;
 
+use crate::daemon::wait_until_it_answers;
 use crate::scene::{ACCOUNT, Scene, add_account_with, stored};
 
 #[test]
@@ -31,6 +33,38 @@ fn a_line_cut_under_tls_loses_nothing() {
     assert_eq!(stored(&scene.postrider).len(), messages.len());
     scene.assert_stored_as_on_the_wire();
     scene.assert_clean();
+}
+
+/// What the daemon's own TLS handshakes found, in turn.
+fn handshakes(daemon: &Running) -> Vec<String> {
+    let words = daemon.words();
+    let lines = words.lines().filter(|line| line.contains("Stage over") && line.contains("TLS 1."));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_edit_empties_the_sessions() {
+    // One process for all sign-ins: each has a key of its own for its tickets.
+    let dovecot = Setup::default().settings("service imap-login {\n  service_count = 0\n  process_limit = 1\n}\n").start();
+    let postrider = Postrider::new();
+    let ca = dovecot.ca_file();
+    add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &["--ca", ca.to_str().unwrap()]).succeeded();
+    let mut daemon = postrider.spawn(&["run", "-vv"]);
+    wait_until_it_answers(&postrider, &mut daemon);
+    wait::until_true("the daemon has signed in", || !handshakes(&daemon).is_empty());
+    assert!(!handshakes(&daemon)[0].contains("resumed"), "{:?}", handshakes(&daemon));
+    for edit in [&["--read-timeout-ms", "60001"][..], &["--tls-min", "1.3"], &["--tls-min", "1.2"]] {
+        wait::until_true("the daemon waits in IDLE", || dovecot.doveadm(&["who"]).contains(USER));
+        let tested = postrider.json(&["account", "test", ACCOUNT]);
+        let stages = tested["stages"].as_array().unwrap();
+        let tls = stages.iter().find(|stage| stage["stage"] == "tls").unwrap()["finding"].as_str().unwrap();
+        assert!(tls.contains("resumed"), "before {edit:?}: {tls}");
+        let before = handshakes(&daemon).len();
+        postrider.succeed(&[&["account", "edit", ACCOUNT], edit].concat());
+        wait::until_true("the daemon signs in anew", || handshakes(&daemon).len() > before);
+        let after = handshakes(&daemon)[before].clone();
+        assert!(!after.contains("resumed"), "after {edit:?}: {after}");
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn servers() -> Result<()> {
     }
     let packages = missing.join(" ");
     if package::find("apt-get").is_none() {
-        bail!("the tests need Dovecot 2.3, Postfix, mbsync, microsocks and tinyproxy; on Debian these are the packages {packages}");
+        bail!("the tests need Dovecot 2.3, Postfix, gsasl, mbsync, microsocks and tinyproxy; on Debian these are the packages {packages}");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("the tests need packages that are not installed: run `sudo apt-get install --no-install-recommends {packages}`");

@@ -20,7 +20,10 @@ use crate::model::mechanism::Mechanism;
 use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::network::Network;
+use crate::model::quirk::Quirk;
 use crate::model::sink::Target;
+use crate::net::preamble::Quirks;
+use crate::net::proxy::Proxy;
 use crate::net::tls::client;
 use crate::net::{Stage, StageReport};
 use crate::secret::Secret;
@@ -107,6 +110,9 @@ pub struct RoleView {
     pub port: u16,
     /// How the line is protected.
     pub security: Security,
+    /// Whether the sign-in, and the mail after it, cross a network unprotected.
+    #[serde(default)]
+    pub signs_in_clear: bool,
     /// Who signs in.
     pub user: Option<String>,
     /// The one way to sign in; none: the strongest that the server offers.
@@ -131,6 +137,12 @@ pub struct RoleView {
     pub local_address: Option<IpAddr>,
     /// Near networks in which the server may be.
     pub networks: Vec<Network>,
+    /// What the server needs beyond the standards, by the operator's word.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
+    /// The same, by the server's name.
+    #[serde(default)]
+    pub quirks_by_name: Vec<Quirk>,
     /// For name, connect, proxy, TLS and sign-in, each.
     pub connect_timeout_ms: u64,
     /// For one read or write.
@@ -157,12 +169,14 @@ impl AccountView {
 impl RoleView {
     fn new(role: Role, has_secret: bool, has_proxy_password: bool) -> Self {
         let Role { connector, endpoint, folders, settings, limits } = role;
+        let (signs_in_clear, quirks_by_name) = (endpoint.signs_in_clear(), Quirks::known(&endpoint));
         Self {
             connector,
             protocol: endpoint.protocol,
             server: endpoint.server,
             port: endpoint.port,
             security: endpoint.security,
+            signs_in_clear,
             user: endpoint.user,
             auth: endpoint.auth,
             has_secret,
@@ -171,10 +185,12 @@ impl RoleView {
             key_pins: endpoint.trust.key_pins,
             tls_min: endpoint.trust.min_version,
             client_certificate: endpoint.trust.client_certificate.as_deref().map(client::in_short),
-            proxy: endpoint.proxy,
+            proxy: endpoint.proxy.as_deref().map(Proxy::without_password),
             has_proxy_password,
             local_address: endpoint.local_address,
             networks: endpoint.networks,
+            quirks: endpoint.quirks,
+            quirks_by_name,
             connect_timeout_ms: millis(endpoint.timeouts.connect),
             read_timeout_ms: millis(endpoint.timeouts.read),
             idle_timeout_ms: millis(endpoint.timeouts.idle),
@@ -231,6 +247,9 @@ pub struct TestView {
     pub account: AccountName,
     /// In the order in which they were tried; the last one may have failed.
     pub stages: Vec<StageView>,
+    /// Whether the sign-in, and the mail after it, cross a network unprotected.
+    #[serde(default)]
+    pub signs_in_clear: bool,
 }
 
 /// What a pass did.

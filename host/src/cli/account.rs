@@ -17,6 +17,7 @@ use crate::model::endpoint::{Fingerprint, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
 use crate::model::network::Network;
+use crate::model::quirk::Quirk;
 use crate::net::proxy::Proxy;
 use crate::net::tls::client;
 use crate::secret::Secret;
@@ -24,6 +25,7 @@ use crate::secret::Secret;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Add an account; asks for its password on the terminal
+    #[command(after_help = quirks_in_help())]
     Add {
         /// What to call it
         name: AccountName,
@@ -41,6 +43,7 @@ pub(super) enum Command {
         name: AccountName,
     },
     /// Change an account; what is not named stays
+    #[command(after_help = quirks_in_help())]
     Edit {
         /// Which account
         name: AccountName,
@@ -129,6 +132,12 @@ pub(super) struct Fields {
     /// The server is in no near network any more
     #[arg(long, conflicts_with = "networks")]
     no_networks: bool,
+    /// What the server needs beyond the standards, of the list below; can be repeated
+    #[arg(long = "quirk", value_name = "NAME", hide_possible_values = true, value_parser = quirk_parser())]
+    quirks: Vec<Quirk>,
+    /// The server needs nothing beyond the standards any more
+    #[arg(long, conflicts_with = "quirks")]
+    no_quirks: bool,
     /// For name, connect, proxy, TLS and sign-in, each
     #[arg(long, value_name = "N")]
     connect_timeout_ms: Option<u64>,
@@ -157,7 +166,7 @@ impl Command {
         match self {
             Self::Add { name, receive, fields } => {
                 let change = Box::new(fields.into_new(receive, &name).await?);
-                show(context, context.ask(Request::AccountAdd { name, change }).await?)
+                changed(context, context.ask(Request::AccountAdd { name, change }).await?)
             }
             Self::List => {
                 let accounts = match context.ask(Request::AccountList).await? {
@@ -172,7 +181,7 @@ impl Command {
             Self::Show { name } => show(context, context.ask(Request::AccountShow { name }).await?),
             Self::Edit { name, receive, ask_password, fields } => {
                 let change = Box::new(fields.into_change(receive, ask_password, &name).await?);
-                show(context, context.ask(Request::AccountEdit { name, change }).await?)
+                changed(context, context.ask(Request::AccountEdit { name, change }).await?)
             }
             Self::Remove { name, yes } => {
                 if !yes {
@@ -238,6 +247,7 @@ impl Fields {
             proxy,
             local_address: self.local_address,
             networks: (self.no_networks || !self.networks.is_empty()).then_some(self.networks),
+            quirks: (self.no_quirks || !self.quirks.is_empty()).then_some(self.quirks),
             connect_timeout_ms: self.connect_timeout_ms,
             read_timeout_ms: self.read_timeout_ms,
             idle_timeout_ms: self.idle_timeout_ms,
@@ -246,6 +256,23 @@ impl Fields {
             set: self.set,
         };
         Ok(AccountChange { form, secret, proxy_password, client_key })
+    }
+}
+
+/// As [`show`], with what whoever made it so may not have meant.
+fn changed(context: &Context, reply: Reply) -> Result<(), Fault> {
+    if let Reply::Account(account) = &reply {
+        let in_clear = account.receive.as_ref().is_some_and(|role| role.signs_in_clear);
+        mind_the_clear_line(context, &account.name, in_clear);
+    }
+    show(context, reply)
+}
+
+fn mind_the_clear_line(context: &Context, name: &AccountName, in_clear: bool) {
+    if in_clear {
+        context.report.note(&format!(
+            "the sign-in of `{name}` and its mail cross the network in clear: `postrider account edit {name} --security starttls`, or `tls`"
+        ));
     }
 }
 
@@ -296,6 +323,7 @@ fn describe(account: &AccountView) -> String {
             ("Proxy", proxy),
             ("Goes out from", role.local_address.map(|address| address.to_string()).unwrap_or_default()),
             ("Near networks", networks.join(", ")),
+            ("Quirks", quirks(role)),
             ("Time-outs", format!("connect {connect}, read {read}, idle {idle}")),
             ("Folders", if role.folders.is_empty() { "all".to_owned() } else { role.folders.join(", ") }),
             ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
@@ -306,6 +334,15 @@ fn describe(account: &AccountView) -> String {
         pairs.push(("Mail is kept", account.keep.to_string()));
     }
     fields(&pairs)
+}
+
+fn quirks(role: &RoleView) -> String {
+    let words = |quirks: &[Quirk]| quirks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (words(&role.quirks), words(&role.quirks_by_name)) {
+        (named, known) if known.is_empty() => named,
+        (named, known) if named.is_empty() => format!("by the server's name: {known}"),
+        (named, known) => format!("{named}; by the server's name: {known}"),
+    }
 }
 
 fn authority(role: &RoleView) -> String {
@@ -320,12 +357,14 @@ async fn test(context: &Context, name: AccountName) -> Result<(), Fault> {
         _ => Ok(()),
     };
     let reply = context.call(Request::AccountTest { name }, on_event).await?;
-    let Reply::Tested(TestView { account, stages }) = reply else { return Err(unexpected(&reply)) };
+    let Reply::Tested(tested) = reply else { return Err(unexpected(&reply)) };
+    mind_the_clear_line(context, &tested.account, tested.signs_in_clear);
+    if output.json {
+        output.show(&tested, String::new)?;
+    }
+    let TestView { account, stages, .. } = tested;
     let first_fault = stages.iter().find_map(|stage| stage.fault.clone());
     let passed = stages.len() as u64;
-    if output.json {
-        output.show(&TestView { account: account.clone(), stages }, String::new)?;
-    }
     match first_fault {
         Some(fault) => Err(fault),
         None => {
@@ -359,6 +398,16 @@ fn security_parser() -> impl TypedValueParser<Value = Security> {
         "none" => Security::None,
         _ => Security::Tls,
     })
+}
+
+fn quirk_parser() -> impl TypedValueParser<Value = Quirk> {
+    PossibleValuesParser::new(Quirk::ALL.map(Quirk::word)).try_map(|word| word.parse::<Quirk>())
+}
+
+/// What stands behind the options.
+fn quirks_in_help() -> String {
+    let rows = Quirk::ALL.map(|quirk| format!("  {}\n      {}", quirk.word(), quirk.purpose()));
+    format!("Quirks:\n{}", rows.join("\n"))
 }
 
 fn auth_parser() -> impl TypedValueParser<Value = Auth> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::mechanism::Mechanism;
 use super::name::AccountId;
 use super::network::Network;
+use super::quirk::Quirk;
 use crate::secret::Secret;
 
 /// A protocol whose preamble the host speaks, or any other over a bare (TLS) stream, without a secret.
@@ -127,6 +128,9 @@ pub struct Endpoint {
     /// Networks of this machine and near it in which the server may be although its name does not say so.
     #[serde(default)]
     pub networks: Vec<Network>,
+    /// What the server needs beyond the standards, beside what its name tells.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
     /// The time-outs.
     pub timeouts: Timeouts,
     /// What belongs to it and lies in the vault.
@@ -150,6 +154,15 @@ impl Endpoint {
     #[must_use]
     pub fn authority(&self) -> String {
         if self.server.contains(':') { format!("[{}]:{}", self.server, self.port) } else { format!("{}:{}", self.server, self.port) }
+    }
+
+    /// Whether a sign-in, and all mail after it, would cross a network unprotected. To this machine itself nobody listens who could not read
+    /// the process's memory as well; through a proxy no line stays here.
+    #[must_use]
+    pub fn signs_in_clear(&self) -> bool {
+        let is_here = self.server.eq_ignore_ascii_case("localhost")
+            || self.server.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        self.security == Security::None && self.user.is_some() && !(is_here && self.proxy.is_none())
     }
 }
 
@@ -247,6 +260,7 @@ mod tests {
             proxy: Some("socks5://me@proxy.example:1080".to_owned()),
             local_address: None,
             networks: Vec::new(),
+            quirks: Vec::new(),
             timeouts: Timeouts::default(),
             held: Held { proxy_password: Some(Secret::new("correct horse")), client_key: Some(Secret::new("battery")), account: None },
         };
@@ -256,5 +270,26 @@ mod tests {
         }
         assert_eq!(serde_json::from_str::<Endpoint>(&json).unwrap().held, Held::default());
         assert_eq!(endpoint.authority(), "[::1]:993");
+    }
+
+    #[test]
+    fn a_sign_in_in_clear_is_one_over_a_network() {
+        let line = |server: &str, security, user: Option<&str>, proxy: Option<&str>| {
+            let json = r#"{"protocol":"imap","server":"","port":143,"security":"tls","user":null,"trust":{"ca_file":null,"pins":[]},
+                "proxy":null,"timeouts":{"connect":{"secs":1,"nanos":0},"read":{"secs":1,"nanos":0}}}"#;
+            let endpoint: Endpoint = serde_json::from_str(json).unwrap();
+            let (user, proxy) = (user.map(str::to_owned), proxy.map(str::to_owned));
+            Endpoint { server: server.to_owned(), security, user, proxy, ..endpoint }.signs_in_clear()
+        };
+        assert!(line("mail.example.com", Security::None, Some("me"), None));
+        assert!(line("192.0.2.1", Security::None, Some("me"), None));
+        assert!(line("localhost", Security::None, Some("me"), Some("socks5h://proxy.example")));
+        for here in ["localhost", "LocalHost", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(!line(here, Security::None, Some("me"), None), "{here}");
+        }
+        assert!(!line("mail.example.com", Security::None, None, None), "nobody signs in");
+        for security in [Security::Tls, Security::Starttls] {
+            assert!(!line("mail.example.com", security, Some("me"), None));
+        }
     }
 }

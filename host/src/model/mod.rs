@@ -6,4 +6,5 @@ pub mod mechanism;
 pub mod message;
 pub mod name;
 pub mod network;
+pub mod quirk;
 pub mod sink;

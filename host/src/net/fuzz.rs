@@ -13,6 +13,7 @@ use super::tls::{self, certificate::Certificate};
 use crate::limits::{CLIENT_CERTIFICATE_OCTETS, PREAMBLE_LINES, SCRAM_ITERATIONS_AT_ONCE, SCRAM_ITERATIONS_MOST};
 use crate::model::endpoint::Security;
 use crate::model::mechanism::Mechanism;
+use crate::model::quirk::Quirk;
 use crate::secret::Secret;
 
 /// More steps than any honest or bounded conversation has.
@@ -26,8 +27,7 @@ const SECRET: &str = "correct horse";
 /// # Panics
 /// When a property is broken: a secret in a problem, TLS with octets pending, steps without end.
 pub fn imap_preamble(octets: &[u8]) {
-    let quirks = Quirks { says_id: true };
-    each_way(octets, |security, identity| Box::new(Imap::new(security, identity, quirks)));
+    each_way(octets, |security, identity, quirks| Box::new(Imap::new(security, identity, quirks)));
 }
 
 /// The preamble of POP3, as [`imap_preamble`].
@@ -35,7 +35,7 @@ pub fn imap_preamble(octets: &[u8]) {
 /// # Panics
 /// When a property is broken.
 pub fn pop3_preamble(octets: &[u8]) {
-    each_way(octets, |security, identity| Box::new(Pop3::new(security, identity)));
+    each_way(octets, |security, identity, quirks| Box::new(Pop3::new(security, identity, &quirks)));
 }
 
 /// The preambles of SMTP and LMTP, as [`imap_preamble`].
@@ -44,7 +44,7 @@ pub fn pop3_preamble(octets: &[u8]) {
 /// When a property is broken.
 pub fn smtp_preamble(octets: &[u8]) {
     for dialect in [Dialect::Smtp, Dialect::Lmtp] {
-        each_way(octets, |security, identity| Box::new(Smtp::new(dialect, security, identity)));
+        each_way(octets, |security, identity, quirks| Box::new(Smtp::new(dialect, security, identity, quirks)));
     }
 }
 
@@ -79,7 +79,7 @@ fn identity(auth: Option<Mechanism>) -> Identity {
     Identity { user: "me".to_owned(), secret, auth, has_certificate: false, server: "mail.example.com".to_owned(), port: 993 }
 }
 
-fn each_way(octets: &[u8], machine: impl Fn(Security, Option<Identity>) -> Box<dyn Preamble>) {
+fn each_way(octets: &[u8], machine: impl Fn(Security, Option<Identity>, Quirks) -> Box<dyn Preamble>) {
     let Some((piece, octets)) = octets.split_first() else { return };
     let piece = usize::from(*piece);
     // It decides the mechanism as well; one number in thirteen leaves the choice to the machine.
@@ -88,7 +88,10 @@ fn each_way(octets: &[u8], machine: impl Fn(Security, Option<Identity>) -> Box<d
         for identity in [None, Some(identity(None)), Some(identity(auth))] {
             // Without an identity nobody knows what a secret is.
             let secret = identity.as_ref().map(|_| SECRET);
-            converse(&mut *machine(security, identity), security, secret, octets, piece.max(1));
+            for quirks in [&[][..], &Quirk::ALL] {
+                let mut machine = machine(security, identity.clone(), Quirks::from(quirks));
+                converse(&mut *machine, security, secret, octets, piece.max(1));
+            }
         }
     }
 }
@@ -244,29 +247,25 @@ mod tests {
         }
     }
 
+    /// What a fuzzer found, and good and bad conversations of each kind: the octets of the files in `tests/fuzz/corpus`.
     #[test]
-    fn replayed() {
-        for octets in [
-            &b""[..],
-            b"\x01* OK\n",
-            b"\xff* OK [CAPABILITY STARTTLS]\r\nP1 OK\r\n* x",
-            b"\x03* PREAUTH\r\n",
-            b"\xff+OK <a@b>\r\n+OK\r\nSTLS\r\nUSER\r\n.\r\n+OK\r\n",
-            b"\x04+OK\r\n+OK\r\nUSER\r\nSASL LOGIN\r\n.\r\n+OK\r\n+ correct horse\r\n-ERR correct horse\r\n",
-            b"\xff220 hi\r\n250-hi\r\n250 STARTTLS\r\n220 go\r\n250 x\r\n",
-            b"\x07220 hi\r\n250 AUTH LOGIN\r\n334 x\r\n334 x\r\n535 Y29ycmVjdCBob3JzZQ==\r\n",
-            b"cj1hLHM9UVE9PSxpPTQwOTY=\ndj1BQUFB\n",
-            b"\x05\x05\x00\x05\x00\x00\x03\xff",
-            b"HTTP/1.1 407 \r\nProxy-Authenticate: \r\nProxy-Authenticate: ,, \xff\r\n\r\n",
-            b"HTTP/1.\r\n\r\n",
-            b"\x00\x5b",
-            b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
-            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            include_bytes!("tls/testdata/rsa1024.pem"),
-        ] {
-            preambles(octets);
-            proxy_answers(octets);
-            certificate(octets);
+    fn the_corpora() {
+        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
+        let targets: [(&str, fn(&[u8])); 6] = [
+            ("net_certificate", certificate),
+            ("net_challenges", challenges),
+            ("net_imap_preamble", imap_preamble),
+            ("net_pop3_preamble", pop3_preamble),
+            ("net_proxy_answers", proxy_answers),
+            ("net_smtp_preamble", smtp_preamble),
+        ];
+        for (name, target) in targets {
+            let mut replayed = 0;
+            for entry in std::fs::read_dir(corpus.join(name)).unwrap() {
+                target(&std::fs::read(entry.unwrap().path()).unwrap());
+                replayed += 1;
+            }
+            assert!(replayed > 2, "{name}");
         }
     }
 }

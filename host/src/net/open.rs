@@ -49,12 +49,12 @@ pub async fn open(endpoint: &Endpoint, secret: Option<&Secret>, observer: &dyn O
 
 /// The machine that speaks first; none: the connector does.
 fn preamble(endpoint: &Endpoint, identity: Option<Identity>) -> Option<Box<dyn Preamble>> {
-    let security = endpoint.security;
+    let (security, quirks) = (endpoint.security, Quirks::of(endpoint));
     Some(match endpoint.protocol {
-        Protocol::Imap => Box::new(Imap::new(security, identity, Quirks::of(&endpoint.server))),
-        Protocol::Pop3 => Box::new(Pop3::new(security, identity)),
-        Protocol::Smtp => Box::new(Smtp::new(Dialect::Smtp, security, identity)),
-        Protocol::Lmtp => Box::new(Smtp::new(Dialect::Lmtp, security, identity)),
+        Protocol::Imap => Box::new(Imap::new(security, identity, quirks)),
+        Protocol::Pop3 => Box::new(Pop3::new(security, identity, &quirks)),
+        Protocol::Smtp => Box::new(Smtp::new(Dialect::Smtp, security, identity, quirks)),
+        Protocol::Lmtp => Box::new(Smtp::new(Dialect::Lmtp, security, identity, quirks)),
         Protocol::Stream => return None,
     })
 }

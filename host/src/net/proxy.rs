@@ -187,6 +187,15 @@ impl Proxy {
         Ok((Some(shown.to_string().trim_end_matches('/').to_owned()), Some(password)))
     }
 
+    /// A URL without its password, whatever it holds: one that was written before passwords were parted from it, too.
+    #[must_use]
+    pub fn without_password(url: &str) -> String {
+        match Self::part_password(url) {
+            Ok((Some(shown), _)) => shown,
+            _ => "a URL that cannot be read".to_owned(),
+        }
+    }
+
     /// The machine that asks this proxy for `destination`.
     #[must_use]
     pub fn negotiation(&self, destination: Destination) -> Box<dyn Negotiate> {
@@ -280,6 +289,7 @@ mod tests {
             let fault = Proxy::part_password(bad).unwrap_err();
             assert_eq!(fault.kind, Kind::Usage, "{bad}");
             assert!(!format!("{fault:?}").contains("x:y"), "{bad}");
+            assert_eq!(Proxy::without_password(bad), "a URL that cannot be read", "{bad}");
         }
     }
 
@@ -293,6 +303,7 @@ mod tests {
         ] {
             let (url, secret) = Proxy::part_password(given).unwrap();
             assert_eq!((url.as_deref(), secret.as_ref().map(Secret::expose)), (Some(shown), Some(password.as_bytes())), "{given}");
+            assert_eq!(Proxy::without_password(given), shown);
             let mut endpoint = crate::net::testing::endpoint(993, crate::model::endpoint::Security::Tls);
             endpoint.proxy = url;
             endpoint.held.proxy_password = secret.filter(|secret| !secret.is_empty());

@@ -248,6 +248,7 @@ pub(super) fn endpoint(port: u16, security: Security) -> Endpoint {
         proxy: None,
         local_address: None,
         networks: Vec::new(),
+        quirks: Vec::new(),
         timeouts: Timeouts { connect: Duration::from_secs(20), read: Duration::from_secs(20), ..Timeouts::default() },
         held: Held::default(),
     }

@@ -28,6 +28,7 @@ use super::wire::{Socket, TLS_BUFFER_OCTETS, Wire};
 use crate::fault::{Fault, Kind};
 use crate::limits::TLS_SESSIONS;
 use crate::model::endpoint::{Endpoint, Security, TlsVersion};
+use crate::model::name::AccountId;
 
 /// What one account believes and shows; made for each line before anything is dialled, so that a mistake in the settings is named as
 /// such. Lines of one account that believe the same resume each other's sessions.
@@ -81,6 +82,11 @@ impl Believed {
         }
         Ok(Self(configured))
     }
+}
+
+/// Have no line of `account` resume a session from before now: for edits of the account, and its end.
+pub fn forget_sessions(account: AccountId) {
+    sessions::forget(account);
 }
 
 /// A configuration that resumes nothing.
@@ -144,3 +150,6 @@ pub(super) async fn secure(wire: Wire, peer: Peer<'_>, believed: &Believed) -> R
     let facts = chain.first().map_or_else(|| "without a certificate".to_owned(), |end| Certificate::read(end).in_short());
     Ok((Wire::new(Socket::Tls(Box::new(stream))), format!("{version}{resumed}, {facts}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,6 +256,7 @@ fn endpoint(protocol: Protocol, port: u16) -> Endpoint {
         auth: None,
         local_address: None,
         networks: Vec::new(),
+        quirks: Vec::new(),
         timeouts: Timeouts::default(),
         held: Held::default(),
     }

@@ -18,6 +18,7 @@ use crate::model::account::Account;
 use crate::model::endpoint::Protocol;
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
+use crate::net::tls;
 use crate::secret::Secret;
 
 impl Service {
@@ -79,6 +80,7 @@ impl Service {
     pub(super) async fn account_remove(&self, name: AccountName, events: &Events) -> Result<Reply, Fault> {
         let account = self.find_account(&name).await?;
         self.store().remove_account(account.id).await?;
+        tls::forget_sessions(account.id);
         let sinks = self.host().sinks().await?;
         for sink in sinks.iter().filter(|sink| sink.accounts == [account.id]) {
             events.note(format!("the sink `{}` gets no mail any more: it was for this account alone", sink.name)).await;
@@ -91,12 +93,13 @@ impl Service {
         let account = self.find_account(&name).await?;
         let watcher = Arc::new(RequestWatcher::new(events));
         let watching: Arc<dyn Watcher> = Arc::clone(&watcher) as _;
+        let signs_in_clear = account.receive.as_ref().is_some_and(|role| role.endpoint.signs_in_clear());
         let tested = probe::test(self.host(), &account, &watching).await;
         let stages = watcher.stages();
         match tested {
             // It failed before any stage, or between two: nothing in the answer would say so.
             Err(fault) if stages.iter().all(|stage| stage.fault.is_none()) => Err(fault),
-            _ => Ok(Reply::Tested(TestView { account: name, stages })),
+            _ => Ok(Reply::Tested(TestView { account: name, stages, signs_in_clear })),
         }
     }
 
@@ -118,6 +121,8 @@ impl Service {
         let given = [(RECEIVE, secret), (RECEIVE_PROXY, proxy_password), (RECEIVE_CLIENT_KEY, client_key)];
         let secrets = given.into_iter().filter_map(|(name, secret)| Some((name.to_owned(), secret?))).collect();
         self.store().put_account(account.clone(), secrets).await?;
+        // What was agreed under the former account counts no more.
+        tls::forget_sessions(account.id);
         Ok(Reply::Account(Box::new(self.view(account).await?)))
     }
 

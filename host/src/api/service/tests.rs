@@ -114,3 +114,19 @@ async fn a_look_that_is_cancelled_ends_and_a_change_is_made_whole() {
     let change = home.service.execute(home.sink("files", "mail"), Events::channel().0, stop).await;
     assert!(matches!(change, Ok(Reply::Sink(_))));
 }
+
+/// Homes of before keep the proxy's password in its URL.
+#[tokio::test]
+async fn a_proxy_password_of_an_older_home_is_not_shown() {
+    let home = Home::new().await;
+    let json = r#"{"id":1,"name":"help","created":1,"receive":{"connector":"imap","folders":[],"settings":"{}","limits":{},
+        "endpoint":{"protocol":"imap","server":"mail.example.com","port":993,"security":"tls","user":"help",
+            "trust":{"ca_file":null,"pins":[]},"proxy":"socks5h://gate:correct%20staple@proxy.example:1080",
+            "timeouts":{"connect":{"secs":1,"nanos":0},"read":{"secs":1,"nanos":0}}}}}"#;
+    let account: crate::model::account::Account = serde_json::from_str(json).unwrap();
+    home.service.store().put_account(account, Vec::new()).await.unwrap();
+    for request in [Request::AccountShow { name: "help".parse().unwrap() }, Request::AccountList] {
+        let shown = serde_json::to_string(&home.ask(request).await.unwrap()).unwrap();
+        assert!(shown.contains("socks5h://gate@proxy.example:1080") && !shown.contains("staple"), "{shown}");
+    }
+}

@@ -13,6 +13,7 @@ use super::problem::{Said, shorten};
 use super::sign_in::SignIn;
 use super::{Opening, Preamble, Problem, Quirks, Step};
 use crate::model::endpoint::Security;
+use crate::model::quirk::Quirk;
 use crate::net::sasl::{ChannelBinding, Identity};
 
 /// The machine. See [`Preamble`].
@@ -67,8 +68,8 @@ impl Imap {
     pub fn new(security: Security, identity: Option<Identity>, quirks: Quirks) -> Self {
         Self {
             security,
+            sign_in: SignIn::new(identity, &quirks),
             quirks,
-            sign_in: SignIn::new(identity),
             state: State::Greet,
             secured: security == Security::Tls,
             signed_in: false,
@@ -96,12 +97,13 @@ impl Imap {
                 Ok(None)
             }
             Some(Reply::Capability(words)) => {
-                self.capabilities = Some(words);
+                self.offered(words);
                 Ok(None)
             }
             Some(Reply::Data) => Ok(None),
             Some(Reply::Continuation(challenge)) => self.continued(&challenge).map(Some),
             Some(Reply::Tagged { tag, status }) => self.answered(&tag, &status, pending).map(Some),
+            None if self.quirks.has(Quirk::StrayLines) => Ok(None),
             None => Err(self.malformed(line)),
         }
     }
@@ -115,6 +117,7 @@ impl Imap {
             Condition::No | Condition::Bad => return Err(Problem::NotTheProtocol { got: shorten(&self.clean(line)) }),
         }
         line.clone_into(&mut self.greeting);
+        self.quirks.greeted(line);
         self.note(status);
         self.go_on()
     }
@@ -137,7 +140,7 @@ impl Imap {
             return Ok(command);
         }
         if self.signed_in || self.sign_in.identity().is_none() {
-            if self.quirks.says_id && has(capabilities, "ID") {
+            if self.quirks.has(Quirk::IdAfterSignIn) && has(capabilities, "ID") {
                 return Ok(self.say_id());
             }
             return Ok(self.done());
@@ -162,6 +165,7 @@ impl Imap {
                     self.secured = true;
                     // RFC 3501 section 6.2.1: nothing that was said in clear is believed, the greeting included.
                     self.greeting.clear();
+                    self.quirks.greeted("");
                     self.capabilities = None;
                     self.alert = None;
                     Ok(Step::StartTls)
@@ -195,7 +199,7 @@ impl Imap {
     fn begin_sign_in(&mut self) -> Result<Step, Problem> {
         let tag = self.next_tag();
         let capabilities = self.capabilities.take().unwrap_or_default();
-        let first = sign_in::begin(&tag, &capabilities, &mut self.sign_in, self.secured)?;
+        let first = sign_in::begin(&tag, &capabilities, &mut self.sign_in, self.secured, &self.quirks)?;
         self.alert = None;
         self.state = State::SignIn { tag };
         Ok(Step::Write(first))
@@ -214,10 +218,17 @@ impl Imap {
         Step::Done(self.opening())
     }
 
+    fn offered(&mut self, mut capabilities: Vec<String>) {
+        if self.quirks.has(Quirk::NoImap4rev2) && has(&capabilities, "IMAP4rev1") {
+            capabilities.retain(|word| !word.eq_ignore_ascii_case("IMAP4rev2"));
+        }
+        self.capabilities = Some(capabilities);
+    }
+
     /// Remember what a status response brings beside its condition.
     fn note(&mut self, status: &Status) {
         if let Some(capabilities) = status.capabilities() {
-            self.capabilities = Some(capabilities);
+            self.offered(capabilities);
         }
         // WEBALERT is Gmail's: an address where a person has to sign in.
         if status.code.as_ref().is_some_and(|code| matches!(code.name.as_str(), "ALERT" | "WEBALERT")) {

@@ -12,7 +12,7 @@ use self::reply::{Reply, Status, timestamp};
 use super::lines::Lines;
 use super::problem::{Said, shorten};
 use super::sign_in::{Offer, SignIn, wiped};
-use super::{Opening, Preamble, Problem, Step};
+use super::{Opening, Preamble, Problem, Quirks, Step};
 use crate::model::endpoint::Security;
 use crate::model::mechanism::Mechanism;
 use crate::net::sasl::{ChannelBinding, Identity, apop_digest};
@@ -60,10 +60,10 @@ enum State {
 impl Pop3 {
     /// The preamble for a line with this `security`; without an identity nobody signs in.
     #[must_use]
-    pub fn new(security: Security, identity: Option<Identity>) -> Self {
+    pub fn new(security: Security, identity: Option<Identity>, quirks: &Quirks) -> Self {
         Self {
             security,
-            sign_in: SignIn::new(identity),
+            sign_in: SignIn::new(identity, quirks),
             state: State::Greet,
             is_secured: security == Security::Tls,
             is_signed_in: false,

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::{Opening, Problem, Step};
+use super::{Opening, Problem, Quirks, Step};
 use crate::model::mechanism::Mechanism;
+use crate::model::quirk::Quirk;
 use crate::net::sasl::{Answer, ChannelBinding, Exchange, Identity};
 
 /// What a server offers to sign in with.
@@ -30,6 +31,10 @@ pub(super) struct SignIn {
     /// Texts that were sent and are secret, beside those that the exchange knows.
     sent: Vec<Zeroizing<String>>,
     is_busy: bool,
+    /// See [`Quirk::NoSasl`].
+    no_sasl: bool,
+    /// See [`Quirk::PlainUnderTls`].
+    plain_under_tls: bool,
 }
 
 #[derive(Debug)]
@@ -40,8 +45,16 @@ enum Attempt {
 }
 
 impl SignIn {
-    pub(super) fn new(identity: Option<Identity>) -> Self {
-        Self { identity, binding: None, attempt: None, sent: Vec::new(), is_busy: false }
+    pub(super) fn new(identity: Option<Identity>, quirks: &Quirks) -> Self {
+        Self {
+            identity,
+            binding: None,
+            attempt: None,
+            sent: Vec::new(),
+            is_busy: false,
+            no_sasl: quirks.has(Quirk::NoSasl),
+            plain_under_tls: quirks.has(Quirk::PlainUnderTls),
+        }
     }
 
     /// Under TLS now; `binding` is what it can be bound to.
@@ -83,9 +96,17 @@ impl SignIn {
             | Mechanism::Login
             | Mechanism::Native => true,
         };
+        let first = |mut mechanisms: std::slice::Iter<'_, Mechanism>| {
+            mechanisms.find(|mechanism| offer.has(**mechanism) && suits(**mechanism)).copied()
+        };
         let chosen = match identity.auth {
             Some(wanted) => Some(wanted).filter(|wanted| offer.has(*wanted)),
-            None => Mechanism::ALL.into_iter().find(|mechanism| offer.has(*mechanism) && suits(*mechanism)),
+            None if self.no_sasl && offer.native => Some(Mechanism::Native),
+            // Where TLS keeps the password, and only there.
+            None if self.plain_under_tls && is_secured => {
+                first([Mechanism::Plain, Mechanism::Login].iter()).or_else(|| first(Mechanism::ALL.iter()))
+            }
+            None => first(Mechanism::ALL.iter()),
         };
         chosen.ok_or_else(|| {
             let offered: Vec<String> = offer.mechanisms.iter().filter(|name| is_mechanism_name(name)).cloned().collect();
@@ -218,6 +239,10 @@ mod tests {
     use crate::secret::Secret;
 
     fn sign_in(auth: Option<Mechanism>, has_certificate: bool, is_bound: bool) -> SignIn {
+        sign_in_with(auth, has_certificate, is_bound, &[])
+    }
+
+    fn sign_in_with(auth: Option<Mechanism>, has_certificate: bool, is_bound: bool, quirks: &[Quirk]) -> SignIn {
         let identity = Identity {
             user: "me".to_owned(),
             secret: Secret::new("correct horse"),
@@ -226,7 +251,7 @@ mod tests {
             server: "mail.example.com".to_owned(),
             port: 993,
         };
-        let mut sign_in = SignIn::new(Some(identity));
+        let mut sign_in = SignIn::new(Some(identity), &Quirks::from(quirks));
         sign_in.secured(is_bound.then(|| ChannelBinding { kind: BindingKind::TlsExporter, data: vec![1; 32] }));
         sign_in
     }
@@ -264,6 +289,22 @@ mod tests {
             let refused = sign_in.choose(&offer("FOO \u{1b}[31m", false, false), true);
             assert_eq!(refused, Err(Problem::NotOffered { wanted: mechanism, offered: vec!["FOO".to_owned()] }));
         }
+    }
+
+    #[test]
+    fn a_server_that_lists_what_it_cannot_do_gets_what_it_can() {
+        let all = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+        let kerio = sign_in_with(None, false, true, &[Quirk::PlainUnderTls]);
+        assert_eq!(kerio.choose(&offer(all, true, true), true), Ok(Mechanism::Plain));
+        assert_eq!(kerio.choose(&offer("LOGIN CRAM-MD5", true, true), true), Ok(Mechanism::Login));
+        assert_eq!(kerio.choose(&offer("CRAM-MD5", true, true), true), Ok(Mechanism::CramMd5));
+        assert_eq!(kerio.choose(&offer(all, true, true), false), Ok(Mechanism::ScramSha256Plus), "never in clear");
+        let perdition = sign_in_with(None, false, true, &[Quirk::NoSasl]);
+        assert_eq!(perdition.choose(&offer(all, true, false), true), Ok(Mechanism::Native));
+        // LOGINDISABLED is obeyed, and what the operator fixed stays fixed.
+        assert_eq!(perdition.choose(&offer("PLAIN", false, false), true), Ok(Mechanism::Plain));
+        let fixed = sign_in_with(Some(Mechanism::CramMd5), false, true, &[Quirk::NoSasl, Quirk::PlainUnderTls]);
+        assert_eq!(fixed.choose(&offer(all, true, true), true), Ok(Mechanism::CramMd5));
     }
 
     #[test]

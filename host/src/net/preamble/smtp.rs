@@ -10,9 +10,10 @@ use self::reply::{Line, Reply};
 use super::lines::Lines;
 use super::problem::{Said, shorten};
 use super::sign_in::{Offer, SignIn, wiped};
-use super::{Opening, Preamble, Problem, Step};
+use super::{Opening, Preamble, Problem, Quirks, Step};
 use crate::limits::COMMAND_OCTETS;
 use crate::model::endpoint::Security;
+use crate::model::quirk::Quirk;
 use crate::net::sasl::{ChannelBinding, Identity};
 
 /// What the client calls itself: an address literal is always allowed (RFC 5321 section 4.1.3), and this one tells nobody a name or a
@@ -33,6 +34,7 @@ pub enum Dialect {
 pub struct Smtp {
     dialect: Dialect,
     security: Security,
+    quirks: Quirks,
     sign_in: SignIn,
     state: State,
     /// Whether TLS is on now.
@@ -68,11 +70,12 @@ enum State {
 impl Smtp {
     /// The preamble for a line with this `security`; without an identity nobody signs in.
     #[must_use]
-    pub fn new(dialect: Dialect, security: Security, identity: Option<Identity>) -> Self {
+    pub fn new(dialect: Dialect, security: Security, identity: Option<Identity>, quirks: Quirks) -> Self {
         Self {
             dialect,
             security,
-            sign_in: SignIn::new(identity),
+            sign_in: SignIn::new(identity, &quirks),
+            quirks,
             state: State::Greet,
             is_secured: security == Security::Tls,
             is_signed_in: false,
@@ -109,6 +112,8 @@ impl Smtp {
                 self.capabilities = reply.lines.iter().skip(1).cloned().collect();
                 self.go_on()
             }
+            // OpenSMTPD takes no second EHLO ("503 Already identified"): what it listed under this TLS holds.
+            (State::Hello, 500..=599) if self.is_signed_in => self.go_on(),
             // Servers that do not know EHLO say so by one of these (RFC 5321 section 3.2).
             (State::Hello, 500..=504 | 550) if self.dialect == Dialect::Smtp && !self.is_signed_in => {
                 self.state = State::OldHello;
@@ -137,7 +142,7 @@ impl Smtp {
             (State::Authenticate, 235) => {
                 self.sign_in.accepted()?;
                 self.is_signed_in = true;
-                Ok(self.hello())
+                if self.quirks.has(Quirk::NoEhloAfterSignIn) { self.go_on() } else { Ok(self.hello()) }
             }
             (State::Authenticate, 400..) => {
                 let said = self.said(reply);
@@ -149,7 +154,6 @@ impl Smtp {
 
     fn hello(&mut self) -> Step {
         self.state = State::Hello;
-        self.capabilities.clear();
         plainly(&match self.dialect {
             Dialect::Smtp => format!("EHLO {CLIENT}\r\n"),
             Dialect::Lmtp => format!("LHLO {CLIENT}\r\n"),
@@ -181,7 +185,8 @@ impl Smtp {
         self.state = State::Authenticate;
         // RFC 4954 section 4: what does not fit the line waits for a challenge.
         let most = COMMAND_OCTETS.saturating_sub(command.len() + 3);
-        Ok(Step::Write(match self.sign_in.begin(mechanism, &offer, Some(most))? {
+        let most = Some(most).filter(|_| !self.quirks.has(Quirk::NoInitialResponse));
+        Ok(Step::Write(match self.sign_in.begin(mechanism, &offer, most)? {
             Some(response) => wiped(&[command.as_bytes(), b" ", response.as_bytes(), b"\r\n"]),
             None => wiped(&[command.as_bytes(), b"\r\n"]),
         }))

@@ -63,6 +63,11 @@ pub(super) fn kept(beliefs: &Beliefs) -> Option<Configured> {
     kept.iter().find(|kept| kept.beliefs == *beliefs).map(|kept| kept.configured.clone())
 }
 
+/// Drop every session of `account`.
+pub(super) fn forget(account: AccountId) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.beliefs.account != account);
+}
+
 /// Keep `configured`. What the account believed before goes, with all of its sessions.
 pub(super) fn keep(beliefs: Beliefs, configured: Configured) {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

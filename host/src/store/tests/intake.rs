@@ -192,6 +192,7 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         auth: None,
         local_address: None,
         networks: Vec::new(),
+        quirks: Vec::new(),
         timeouts: Timeouts::default(),
         held: Held::default(),
     };

@@ -5,16 +5,24 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::{Problem, has};
+use super::{Problem, Quirks, has};
 use crate::limits::PREAMBLE_LINE_OCTETS;
+use crate::model::quirk::Quirk;
 use crate::net::preamble::sign_in::{Offer, SignIn, wiped};
 
 /// Begin the one attempt, by what `capabilities` offer; gives its first octets.
-pub(super) fn begin(tag: &str, capabilities: &[String], sign_in: &mut SignIn, is_secured: bool) -> Result<Zeroizing<Vec<u8>>, Problem> {
+pub(super) fn begin(
+    tag: &str,
+    capabilities: &[String],
+    sign_in: &mut SignIn,
+    is_secured: bool,
+    quirks: &Quirks,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let offer = offer(capabilities);
     let mechanism = sign_in.choose(&offer, is_secured)?;
     let Some(name) = mechanism.sasl_name() else { return login(tag, sign_in).ok_or(Problem::UnspeakableSecret) };
-    let initial = has(capabilities, "SASL-IR") || has(capabilities, "IMAP4rev2");
+    let is_offered = has(capabilities, "SASL-IR") || has(capabilities, "IMAP4rev2");
+    let initial = is_offered && !quirks.has(Quirk::NoInitialResponse);
     let command = [tag.as_bytes(), b" AUTHENTICATE ", name.as_bytes()];
     Ok(match sign_in.begin(mechanism, &offer, initial.then_some(PREAMBLE_LINE_OCTETS))? {
         Some(response) => wiped(&[&command.concat(), b" ", response.as_bytes(), b"\r\n"]),
@@ -82,8 +90,8 @@ mod tests {
 
     fn spoken(capabilities: &[&str], user: &str, secret: &str) -> Vec<String> {
         let capabilities: Vec<String> = capabilities.iter().map(|&word| word.to_owned()).collect();
-        let mut sign_in = SignIn::new(Some(identity(user, secret)));
-        let mut spoken = vec![begin("P1", &capabilities, &mut sign_in, true).unwrap()];
+        let mut sign_in = SignIn::new(Some(identity(user, secret)), &Quirks::default());
+        let mut spoken = vec![begin("P1", &capabilities, &mut sign_in, true, &Quirks::default()).unwrap()];
         while sign_in.accepted().is_err() {
             let Ok(Step::Write(piece)) = sign_in.challenged("") else { panic!() };
             spoken.push(piece);
@@ -110,16 +118,16 @@ mod tests {
 
     #[test]
     fn a_quoted_echo_is_redacted() {
-        let mut sign_in = SignIn::new(Some(identity("me", "q\"uoted\\pass")));
-        begin("P1", &[], &mut sign_in, true).unwrap();
+        let mut sign_in = SignIn::new(Some(identity("me", "q\"uoted\\pass")), &Quirks::default());
+        begin("P1", &[], &mut sign_in, true, &Quirks::default()).unwrap();
         assert_eq!(sign_in.clean("BAD in LOGIN \"me\" \"q\\\"uoted\\\\pass\""), "BAD in LOGIN \"me\" [redacted]");
     }
 
     #[test]
     fn what_cannot_be_spoken_is_refused() {
         for capabilities in [vec![], vec!["AUTH=PLAIN".to_owned()]] {
-            let mut sign_in = SignIn::new(Some(identity("me", "a\0b")));
-            assert_eq!(begin("P1", &capabilities, &mut sign_in, true).unwrap_err(), Problem::UnspeakableSecret);
+            let mut sign_in = SignIn::new(Some(identity("me", "a\0b")), &Quirks::default());
+            assert_eq!(begin("P1", &capabilities, &mut sign_in, true, &Quirks::default()).unwrap_err(), Problem::UnspeakableSecret);
         }
     }
 }

@@ -89,12 +89,96 @@ fn netease_is_told_a_name_before_a_mailbox_is_opened() {
          S: P4 OK done",
         env!("CARGO_PKG_VERSION")
     );
-    let machine = || Imap::new(Security::Tls, somebody(), Quirks::of("imap.163.com"));
+    let named = [Quirk::IdAfterSignIn, Quirk::NoInitialResponse];
+    let machine = || Imap::new(Security::Tls, somebody(), Quirks::from(&named[..]));
     assert!(every_way(machine, &transcript).signed_in);
+    // Coremail runs under its owners' names: its greeting tells as well.
+    assert!(every_way(|| imap(Security::Tls), &transcript).signed_in);
+    let quiet = transcript.replace("Coremail System IMap Server Ready", "ready");
+    assert!(every_way(machine, &quiet).signed_in);
     let refused = transcript.replace("S: P4 OK done", "S: P4 BAD what");
     assert!(transcript::whole(machine(), &refused).unwrap().signed_in, "only the name was refused");
     let without = TLS_WITH_INITIAL_RESPONSE;
-    assert!(transcript::whole(machine(), without).unwrap().signed_in, "not offered, not said");
+    let machine = Imap::new(Security::Tls, somebody(), Quirks::from(&[Quirk::IdAfterSignIn][..]));
+    assert!(transcript::whole(machine, without).unwrap().signed_in, "not offered, not said");
+}
+
+#[test]
+fn coremail_announces_initial_responses_and_refuses_them() {
+    let transcript = "
+        S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] Coremail System IMap Server Ready(126com)
+        G:
+        C: P1 AUTHENTICATE PLAIN
+        S: +
+        C: AG1lAGNvcnJlY3QgaG9yc2U=
+        S: P1 OK [CAPABILITY IMAP4rev1] in";
+    assert!(every_way(|| imap(Security::Tls), transcript).signed_in);
+    // By the operator's word, whatever the greeting; and without it as the server announces.
+    let quiet = transcript.replace("Coremail System", "Some");
+    let named = || Imap::new(Security::Tls, somebody(), Quirks::from(&[Quirk::NoInitialResponse][..]));
+    assert!(every_way(named, &quiet).signed_in);
+    let spoken = quiet.replace("PLAIN\n        S: +\n        C: AG1", "PLAIN AG1");
+    assert!(every_way(|| imap(Security::Tls), &spoken).signed_in);
+    // What greeted in clear tells nothing under TLS.
+    let upgraded = "
+        S: * OK [CAPABILITY STARTTLS] Coremail System IMap Server Ready
+        C: P1 STARTTLS
+        S: P1 OK
+        T:
+        C: P2 CAPABILITY
+        S: * CAPABILITY IMAP4rev1 SASL-IR ID AUTH=PLAIN
+        S: P2 OK
+        G:
+        C: P3 AUTHENTICATE PLAIN AG1lAGNvcnJlY3QgaG9yc2U=
+        S: P3 OK [CAPABILITY IMAP4rev1 ID] in";
+    assert!(every_way(|| imap(Security::Starttls), upgraded).signed_in);
+}
+
+#[test]
+fn exchange_2003_says_more_than_it_should() {
+    let transcript = "
+        S: * OK Microsoft Exchange Server 2003 IMAP4rev1 server version 6.5.7638.1 (mail) ready.
+        C: P1 CAPABILITY
+        S: * CAPABILITY IMAP4 IMAP4rev1 IDLE
+        S: P1 OK CAPABILITY completed.
+        G:
+        C: P2 LOGIN \"me\" \"correct horse\"
+        S: CAPABILITY completed.
+        S: P2 OK LOGIN completed.
+        C: P3 CAPABILITY
+        S: * CAPABILITY IMAP4 IMAP4rev1 IDLE
+        S: P3 OK CAPABILITY completed.";
+    assert!(every_way(|| imap(Security::Tls), transcript).signed_in);
+    let quiet = transcript.replace("Microsoft Exchange Server 2003", "Some");
+    assert!(matches!(whole(Security::Tls, &quiet), Err(Problem::Malformed { .. })));
+    let named = || Imap::new(Security::Tls, somebody(), Quirks::from(&[Quirk::StrayLines][..]));
+    assert!(every_way(named, &quiet).signed_in);
+    let endless = format!("* OK hi\r\n{}", "stray\r\n".repeat(PREAMBLE_LINES));
+    let (mut machine, mut pending) = (named(), BytesMut::from(endless.as_bytes()));
+    assert!(matches!(machine.step(&mut pending), Ok(Step::Write(_))));
+    assert_eq!(machine.step(&mut pending), Err(Problem::Endless));
+}
+
+#[test]
+fn exchange_online_counts_as_what_it_can() {
+    let transcript = TLS_WITH_INITIAL_RESPONSE.replace("IDLE", "IMAP4rev2 IDLE");
+    let hiding = || Imap::new(Security::Tls, somebody(), Quirks::from(&[Quirk::NoImap4rev2][..]));
+    assert_eq!(every_way(hiding, &transcript).capabilities, ["IMAP4rev1", "IDLE", "UIDPLUS"]);
+    assert_eq!(whole(Security::Tls, &transcript).unwrap().capabilities, ["IMAP4rev1", "IMAP4rev2", "IDLE", "UIDPLUS"]);
+    // A server that speaks nothing else speaks it.
+    let alone = TLS_WITH_INITIAL_RESPONSE.replace("IMAP4rev1", "IMAP4rev2");
+    assert_eq!(every_way(hiding, &alone).capabilities, ["IMAP4rev2", "IDLE", "UIDPLUS"]);
+}
+
+#[test]
+fn perdition_lists_mechanisms_of_somebody_else() {
+    let transcript = "
+        S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN] perdition ready on mail.example.com
+        G:
+        C: P1 LOGIN \"me\" \"correct horse\"
+        S: P1 OK [CAPABILITY IMAP4rev1] in";
+    let machine = || Imap::new(Security::Tls, somebody(), Quirks::from(&[Quirk::NoSasl][..]));
+    assert!(every_way(machine, transcript).signed_in);
 }
 
 #[test]

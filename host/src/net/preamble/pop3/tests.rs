@@ -60,11 +60,11 @@ const WITHOUT_CAPA: &str = "
     S: +OK";
 
 fn pop3(security: Security) -> Pop3 {
-    Pop3::new(security, somebody())
+    Pop3::new(security, somebody(), &Quirks::default())
 }
 
 fn fixed(security: Security, mechanism: Mechanism) -> Pop3 {
-    Pop3::new(security, somebody().map(|identity| Identity { auth: Some(mechanism), ..identity }))
+    Pop3::new(security, somebody().map(|identity| Identity { auth: Some(mechanism), ..identity }), &Quirks::default())
 }
 
 fn whole(security: Security, transcript: &str) -> Result<Opening, Problem> {
@@ -91,7 +91,7 @@ fn good_ways_in_cut_and_closed_at_every_byte() {
 
 #[test]
 fn nobody_signs_in_without_an_identity() {
-    let opening = transcript::whole(Pop3::new(Security::Tls, None), &offering("+OK", "TOP\n..odd")).unwrap();
+    let opening = transcript::whole(Pop3::new(Security::Tls, None, &Quirks::default()), &offering("+OK", "TOP\n..odd")).unwrap();
     assert!(!opening.signed_in);
     assert_eq!(opening.capabilities, ["TOP", ".odd"]);
 }
@@ -133,7 +133,7 @@ fn office_365_takes_a_token_in_two_steps() {
         S: .",
         offering("+OK The Microsoft Exchange POP3 service is ready.", "TOP\nUIDL\nSASL PLAIN XOAUTH2\nUSER")
     );
-    assert!(every_way(|| Pop3::new(Security::Tls, identity.clone()), &transcript).signed_in);
+    assert!(every_way(|| Pop3::new(Security::Tls, identity.clone(), &Quirks::default()), &transcript).signed_in);
 }
 
 #[test]
@@ -195,7 +195,11 @@ fn what_a_line_cannot_carry_is_refused_before_it_is_said() {
     for secret in ["a\r\nDELE 1", "a\nb", "a\0b", ""] {
         let identity = somebody().map(|identity| Identity { secret: secret.to_owned().into(), ..identity });
         let transcript = format!("{}G:", offering("+OK", "USER"));
-        assert_eq!(transcript::whole(Pop3::new(Security::Tls, identity), &transcript), Err(Problem::UnspeakableSecret), "{secret:?}");
+        assert_eq!(
+            transcript::whole(Pop3::new(Security::Tls, identity, &Quirks::default()), &transcript),
+            Err(Problem::UnspeakableSecret),
+            "{secret:?}"
+        );
     }
 }
 

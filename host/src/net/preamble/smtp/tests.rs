@@ -45,11 +45,11 @@ const STARTTLS: &str = "
     S: 250 8BITMIME";
 
 fn smtp(security: Security) -> Smtp {
-    Smtp::new(Dialect::Smtp, security, somebody())
+    Smtp::new(Dialect::Smtp, security, somebody(), Quirks::default())
 }
 
 fn nobody(dialect: Dialect, security: Security) -> Smtp {
-    Smtp::new(dialect, security, None)
+    Smtp::new(dialect, security, None, Quirks::default())
 }
 
 fn whole(security: Security, transcript: &str) -> Result<Opening, Problem> {
@@ -90,6 +90,35 @@ fn servers_that_nobody_signs_in_to() {
 }
 
 #[test]
+fn opensmtpd_takes_no_second_ehlo_and_strato_gets_none() {
+    let capabilities = ["SIZE 1000".to_owned(), "AUTH PLAIN".to_owned()];
+    let signed_in = format!(
+        "{}G:\nC: AUTH PLAIN AG1lAGNvcnJlY3QgaG9yc2U=\nS: 235 in",
+        offering("SIZE 1000").replace("250 SIZE", "250-SIZE").trim_end().to_owned() + "\nS: 250 AUTH PLAIN\n"
+    );
+    // What was listed under this TLS holds.
+    let again = format!("{signed_in}\nC: EHLO [127.0.0.1]\nS: 503 5.5.1 Invalid command: Already identified");
+    let opening = every_way(|| smtp(Security::Tls), &again);
+    assert_eq!((opening.capabilities, opening.signed_in), (capabilities.to_vec(), true));
+    // But a server that is going away is believed.
+    let gone = again.replace("503 5.5.1", "421 4.3.2");
+    assert!(matches!(whole(Security::Tls, &gone), Err(Problem::Bye(_))));
+    let strato = || Smtp::new(Dialect::Smtp, Security::Tls, somebody(), Quirks::from(&[Quirk::NoEhloAfterSignIn][..]));
+    let opening = every_way(strato, &signed_in);
+    assert_eq!((opening.capabilities, opening.signed_in), (capabilities.to_vec(), true));
+}
+
+#[test]
+fn a_response_can_be_kept_for_the_challenge() {
+    let transcript = format!(
+        "{}G:\nC: AUTH PLAIN\nS: 334\nC: AG1lAGNvcnJlY3QgaG9yc2U=\nS: 235 in\nC: EHLO [127.0.0.1]\nS: 250 hi",
+        offering("AUTH PLAIN")
+    );
+    let machine = || Smtp::new(Dialect::Smtp, Security::Tls, somebody(), Quirks::from(&[Quirk::NoInitialResponse][..]));
+    assert!(every_way(machine, &transcript).signed_in);
+}
+
+#[test]
 fn an_old_server_gets_no_secret_and_no_account_that_wants_tls() {
     let old = "S: 220 hi\nC: EHLO [127.0.0.1]\nS: 502 what\nC: HELO [127.0.0.1]\nS: 250 hi";
     assert_eq!(whole(Security::Tls, &format!("{old}\nG:")), Err(Problem::NoMechanism { offered: Vec::new() }));
@@ -106,7 +135,7 @@ fn what_is_too_long_for_the_line_waits_for_a_challenge() {
         offering("AUTH OAUTHBEARER"),
         data_encoding::BASE64.encode(message.as_bytes())
     );
-    let machine = Smtp::new(Dialect::Smtp, Security::Tls, identity);
+    let machine = Smtp::new(Dialect::Smtp, Security::Tls, identity, Quirks::default());
     assert!(transcript::whole(machine, &transcript).unwrap().signed_in);
 }
 
