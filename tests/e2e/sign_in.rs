@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use harness::authority::Authority;
 use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
 use harness::postfix::Postfix;
 use postrider::fault::{Fault, Kind};
 use postrider::model::endpoint::{Endpoint, Held, Protocol, Security, Timeouts, Trust};
 use postrider::model::mechanism::Mechanism;
+use postrider::model::quirk::Quirk;
+use postrider::net::tls::client;
 use postrider::net::{self, Line, Opening, Unobserved};
 use postrider::secret::Secret;
 
@@ -212,6 +215,8 @@ async fn every_mechanism_of_postfix_over_tls_and_starttls() {
             let opening = enter(&submission(Some(mechanism)), secret).await;
             let opening = opening.unwrap_or_else(|fault| panic!("{security} {mechanism}: {fault:?}\n{}", postfix.log()));
             assert!(opening.signed_in && opening.capabilities.iter().any(|line| line == "8BITMIME"), "{opening:?}");
+            // As Microsoft's older servers list them, beside the standard's way.
+            assert!(opening.capabilities.iter().any(|line| line.starts_with("AUTH=PLAIN ")), "{opening:?}");
             let wrong = secret.replace("eyJzd", "eyJyd").replace("correct", "incorrect");
             let fault = enter(&submission(Some(mechanism)), &wrong).await.unwrap_err();
             assert_eq!(fault.kind, Kind::Unauthenticated, "{security} {mechanism}: {fault:?}");
@@ -234,6 +239,49 @@ async fn postfix_takes_no_password_in_clear_and_mail_of_nobody() {
     let (_line, opening) = net::open(&clear, None, &Unobserved).await.unwrap();
     assert!(!opening.signed_in && opening.greeting.starts_with("220 mail.example.com"), "{opening:?}");
     assert!(opening.capabilities.iter().any(|line| line == "STARTTLS"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_signs_in_over_tls_and_starttls() {
+    let folder = open_folder();
+    let authority = Authority::new("Client Authority");
+    let ca = folder.path().join("clients.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let settings = format!(
+        "ssl_ca = <{}\nssl_require_crl = no\nssl_verify_client_cert = yes\nauth_ssl_username_from_cert = yes\n\
+         passdb {{\n  driver = static\n  mechanisms = external\n  args = nopassword=y\n}}\n",
+        ca.display()
+    );
+    let dovecot = Setup::default().mechanisms("plain external").settings(&settings).start();
+    let (own, strangers) = (authority.client_identity(USER), Authority::new("Client Authority").client_identity(USER));
+    for line in LINES {
+        // By itself as well: it is stronger than a password.
+        for auth in [Some(Mechanism::External), None] {
+            let mut endpoint = endpoint(&dovecot, line, auth);
+            let (certificate, key) = client::read_pem(own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+            (endpoint.trust.client_certificate, endpoint.held.client_key) = (Some(certificate), Some(key));
+            let before = dovecot.log().len();
+            let opening = enter(&endpoint, PASSWORD).await.unwrap_or_else(|fault| panic!("{line:?} {auth:?}: {fault:?}"));
+            assert!(opening.signed_in, "{line:?}");
+            assert_eq!(method(&dovecot, before), "EXTERNAL", "{line:?}");
+            let (certificate, key) = client::read_pem(strangers.certificate.as_bytes(), strangers.key.as_bytes()).unwrap();
+            (endpoint.trust.client_certificate, endpoint.held.client_key) = (Some(certificate), Some(key));
+            assert!(enter(&endpoint, PASSWORD).await.is_err(), "{line:?}: somebody else's certificate");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hashed_passwords_want_the_password_itself() {
+    let dovecot = Setup::default().mechanisms("plain login cram-md5 scram-sha-256").hashed_passwords().start();
+    for line in LINES {
+        let fault = enter(&endpoint(&dovecot, line, None), PASSWORD).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Unauthenticated, "{line:?}: {fault:?}");
+        let before = dovecot.log().len();
+        let quirky = Endpoint { quirks: vec![Quirk::PlainUnderTls], ..endpoint(&dovecot, line, None) };
+        assert!(enter(&quirky, PASSWORD).await.unwrap_or_else(|fault| panic!("{line:?}: {fault:?}")).signed_in);
+        assert_eq!(method(&dovecot, before), "PLAIN", "{line:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

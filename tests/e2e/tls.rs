@@ -12,6 +12,7 @@ use harness::wait;
 
 use crate::daemon::wait_until_it_answers;
 use crate::scene::{ACCOUNT, Scene, add_account_with, stored};
+use crate::words::assert_words;
 
 #[test]
 fn a_line_cut_under_tls_loses_nothing() {
@@ -65,6 +66,58 @@ fn an_edit_empties_the_sessions() {
         let after = handshakes(&daemon)[before].clone();
         assert!(!after.contains("resumed"), "after {edit:?}: {after}");
     }
+}
+
+#[test]
+fn a_certificate_over_a_weak_key_is_refused_and_no_pin_accepts_it() {
+    let authority = Authority::new("Old Authority");
+    let identity = authority.weak_identity(&["localhost"]);
+    // Dovecot's OpenSSL wants to be asked for it.
+    let settings = "ssl_cipher_list = ALL:@SECLEVEL=0\n";
+    let dovecot = Setup::default().identity(authority, identity).settings(settings).start();
+    let postrider = Postrider::new();
+    let ca = dovecot.ca_file();
+    add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &["--ca", ca.to_str().unwrap()]).succeeded();
+    let outcome = postrider.run(&["receive", ACCOUNT]);
+    assert_words("weak_certificate", &postrider, &outcome);
+    let fault = postrider.run(&["receive", ACCOUNT, "--json"]);
+    let fingerprint = fingerprint_in(&fault.stderr);
+    postrider.succeed(&["account", "edit", ACCOUNT, "--pin", &fingerprint]);
+    let pinned = postrider.run(&["receive", ACCOUNT]);
+    assert_eq!(pinned.code, outcome.code, "{}", pinned.stderr);
+    assert!(!dovecot.log().contains("Login: user="), "{}", dovecot.log());
+}
+
+/// The first SHA-256 in a text.
+fn fingerprint_in(text: &str) -> String {
+    let mut words = text.split(|c: char| !c.is_ascii_hexdigit());
+    words.find(|word| word.len() == 64).unwrap_or_else(|| panic!("no fingerprint in {text}")).to_owned()
+}
+
+#[test]
+fn the_systems_authorities_are_believed_where_none_is_named() {
+    let dovecot = Dovecot::start();
+    let postrider = Postrider::new();
+    add_account_with(&postrider, ACCOUNT, dovecot.imaps, "tls", &[]).succeeded();
+    let receive = |ca: &std::path::Path| {
+        let mut command = postrider.command(&["receive", ACCOUNT]);
+        // Where OpenSSL's and our own look instead of the system's place.
+        command.env("SSL_CERT_FILE", ca).env_remove("SSL_CERT_DIR").output().unwrap()
+    };
+    let trusted = receive(&dovecot.ca_file());
+    assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
+    let other = postrider.beside("other.pem");
+    std::fs::write(&other, Authority::new("Other Authority").pem()).unwrap();
+    let refused = receive(&other);
+    assert_eq!(refused.status.code(), Some(13), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
+#[test]
+fn a_line_goes_out_from_the_address_of_the_account() {
+    let scene = Scene::with(Setup::default());
+    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--local-address", "127.0.0.9"]);
+    scene.postrider.succeed(&["receive", ACCOUNT]);
+    assert!(scene.dovecot.log().contains("rip=127.0.0.9"), "{}", scene.dovecot.log());
 }
 
 #[test]

@@ -203,15 +203,18 @@ async fn a_server_that_is_silent_slow_or_endless_is_left() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_at_any_line_is_named() {
+async fn a_server_that_closes_or_falls_silent_at_any_line_is_named() {
     let identity = Identity::new(Flaw::None);
     let acts = script(STARTTLS);
     for cut in 0..acts.len() {
-        let mut acts = acts[..cut].to_vec();
-        acts.push(Act::Cut);
-        let server = Server::start(Some(&identity), acts).await;
+        let server = Server::start(Some(&identity), [&acts[..cut], &[Act::Cut]].concat()).await;
         let fault = refused(&believing(server.port, Security::Starttls, &identity)).await;
         assert!(matches!(fault.kind, Kind::Unreachable), "{cut}: {fault:?}");
+        let server = Server::start(Some(&identity), [&acts[..cut], &[Act::Stall]].concat()).await;
+        let mut endpoint = believing(server.port, Security::Starttls, &identity);
+        endpoint.timeouts.connect = Duration::from_millis(100);
+        let fault = refused(&endpoint).await;
+        assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("TIMEOUT")), "{cut}: {fault:?}");
     }
 }
 

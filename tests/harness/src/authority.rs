@@ -1,6 +1,13 @@
 //! A certificate authority made for one test, and server certificates from it.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use std::process::Command;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
+    PublicKeyData, SignatureAlgorithm, date_time_ymd,
+};
+
+use crate::package;
 
 /// A certificate authority that nobody else trusts.
 pub struct Authority {
@@ -14,6 +21,19 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key (PKCS #8).
     pub key: String,
+}
+
+/// A public key in the form of RFC 8017 appendix A.1.1.
+struct WeakKey(Vec<u8>);
+
+impl PublicKeyData for WeakKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_RSA_SHA256
+    }
 }
 
 impl Authority {
@@ -56,6 +76,26 @@ impl Authority {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2020, 12, 31);
         self.sign(&params)
+    }
+
+    /// A certificate for a server that is called `names`, valid now, over an RSA key of 1024 bits, which no library makes any more: `openssl` of
+    /// Debian's package does.
+    ///
+    /// # Panics
+    /// When `openssl` is not installed.
+    #[must_use]
+    pub fn weak_identity(&self, names: &[&str]) -> Identity {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        let openssl = |arguments: &[&str]| {
+            let output = Command::new(package::require("openssl")).args(arguments).arg(&file).output().unwrap();
+            assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out"]);
+        let public = WeakKey(openssl(&["rsa", "-RSAPublicKey_out", "-outform", "DER", "-in"]));
+        let certificate = Self::params(names).signed_by(&public, &self.issuer).unwrap().pem();
+        Identity { certificate, key: std::fs::read_to_string(&file).unwrap() }
     }
 
     fn params(names: &[&str]) -> CertificateParams {

@@ -49,6 +49,7 @@ pub struct Setup {
     authority: Option<Authority>,
     names: Vec<String>,
     ssl: bool,
+    are_hashed: bool,
     folder: PathBuf,
     mechanisms: String,
     settings: String,
@@ -83,6 +84,7 @@ impl Default for Setup {
             authority: None,
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             ssl: true,
+            are_hashed: false,
             folder: std::env::temp_dir(),
             mechanisms: "plain login".to_owned(),
             settings: String::new(),
@@ -126,6 +128,13 @@ impl Setup {
         self
     }
 
+    /// With passwords that it keeps hashed: of all mechanisms, PLAIN and LOGIN alone can let somebody in then.
+    #[must_use]
+    pub fn hashed_passwords(mut self) -> Self {
+        self.are_hashed = true;
+        self
+    }
+
     /// With its files below `folder` instead of the system's folder for temporary files.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
@@ -164,7 +173,7 @@ impl Setup {
         fs::write(place("certificate.pem"), identity.certificate).unwrap();
         fs::write(place("key.pem"), identity.key).unwrap();
         fs::set_permissions(place("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(place("users"), config::users(folder.path(), &self.users)).unwrap();
+        fs::write(place("users"), config::users(folder.path(), &self.users, self.are_hashed)).unwrap();
         for (user, _) in &self.users {
             let home = place(&format!("home/{user}"));
             fs::create_dir_all(&home).unwrap();

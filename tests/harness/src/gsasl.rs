@@ -129,7 +129,7 @@ impl Drop for Gsasl {
 /// A client's line, and what a sign-in over it is bound to.
 struct Line {
     stream: BufReader<Box<dyn Stream>>,
-    exporter: Option<[u8; 32]>,
+    exporter: [u8; 32],
 }
 
 /// None: the client is gone.
@@ -201,7 +201,7 @@ fn secure(shared: &Shared, mut socket: TcpStream) -> Option<Line> {
     if shared.setup.is_elsewhere {
         exporter[0] ^= 1;
     }
-    Some(Line { stream: BufReader::new(Box::new(StreamOwned::new(session, socket))), exporter: Some(exporter) })
+    Some(Line { stream: BufReader::new(Box::new(StreamOwned::new(session, socket))), exporter })
 }
 
 /// Have libgsasl go through one sign-in; whether it is content.
@@ -210,7 +210,7 @@ fn authenticate(line: &mut Line, mechanism: &str) -> Option<bool> {
     line.say("+ ")?;
     let first = line.hear()?;
     // It asks for the binding behind the first message.
-    let binding = line.exporter.filter(|_| mechanism.ends_with("-PLUS")).map(|exporter| BASE64.encode(&exporter));
+    let binding = mechanism.ends_with("-PLUS").then(|| BASE64.encode(&line.exporter));
     let Some(challenge) = library.answer(&first, binding.as_deref()) else { return Some(false) };
     line.say(&format!("+ {challenge}"))?;
     let last = line.hear()?;

@@ -21,6 +21,7 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "doveadm", also: Some("/usr/lib/dovecot/lmtp"), package: "dovecot-lmtpd" },
     Program { name: "postfix", also: None, package: "postfix" },
     Program { name: "gsasl", also: None, package: "gsasl" },
+    Program { name: "openssl", also: None, package: "openssl" },
     Program { name: "mbsync", also: None, package: "isync" },
     Program { name: "microsocks", also: None, package: "microsocks" },
     Program { name: "tinyproxy", also: None, package: "tinyproxy" },

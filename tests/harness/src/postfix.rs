@@ -164,6 +164,8 @@ smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {auth_socket}
 smtpd_sasl_security_options = noanonymous
+# Beside AUTH PLAIN also AUTH=PLAIN, for clients from before RFC 4954.
+broken_sasl_auth_clients = yes
 "
     )
 }

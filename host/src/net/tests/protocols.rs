@@ -100,6 +100,14 @@ async fn a_server_that_is_late_endless_or_gone_is_named_in_any_protocol() {
             let fault = refused(&way.endpoint(server.port, Security::Starttls, &identity)).await;
             assert_eq!(fault.kind, Kind::Unreachable, "{:?} {cut}: {fault:?}", way.protocol);
         }
+        for late in 0..whole.len() {
+            let server = Server::start(Some(&identity), [&whole[..late], &[Act::Stall]].concat()).await;
+            let mut endpoint = way.endpoint(server.port, Security::Starttls, &identity);
+            // However much of it a busy machine comes through: it ends as late.
+            endpoint.timeouts.connect = Duration::from_millis(100);
+            let fault = refused(&endpoint).await;
+            assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("TIMEOUT")), "{:?} {late}: {fault:?}", way.protocol);
+        }
         let (greeting, more) = if way.protocol == Protocol::Pop3 { ("+OK\r\n+OK\r\n", "UIDL\r\n") } else { ("220-hi\r\n", "220-hi\r\n") };
         for (act, kind) in [
             (Act::Stall, Kind::Unreachable),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{MAIL_ID, Storage};
+use crate::package;
 
 /// Where a server listens.
 #[derive(Clone, Copy)]
@@ -98,16 +99,24 @@ service anvil {{
     text
 }
 
-/// A line for each user, in the format of passwd(5) with the password in clear.
-pub(super) fn users(folder: &Path, users: &[(String, String)]) -> String {
+/// A line for each user, in the format of passwd(5) with the password in clear, or hashed.
+pub(super) fn users(folder: &Path, users: &[(String, String)], are_hashed: bool) -> String {
     let (uid, gid) = if rustix::process::geteuid().is_root() {
         (MAIL_ID, MAIL_ID)
     } else {
         (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
     };
-    let line =
-        |(name, password): &(String, String)| format!("{name}:{{PLAIN}}{password}:{uid}:{gid}::{}/home/{name}::\n", folder.display());
+    let line = |(name, password): &(String, String)| {
+        let password = if are_hashed { hashed(password) } else { format!("{{PLAIN}}{password}") };
+        format!("{name}:{password}:{uid}:{gid}::{}/home/{name}::\n", folder.display())
+    };
     users.iter().map(line).collect()
+}
+
+fn hashed(password: &str) -> String {
+    let output =
+        std::process::Command::new(package::require("doveadm")).args(["pw", "-s", "SHA256-CRYPT", "-p", password]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Every service as the user that runs the tests, and without `chroot`.

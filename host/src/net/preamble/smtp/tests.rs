@@ -69,6 +69,9 @@ fn good_ways_in_cut_and_closed_at_every_byte() {
         assert!(opening.signed_in);
         let greeting = if security == Security::Tls { "220 mail.example.com ESMTP" } else { "" };
         assert_eq!(opening.greeting, greeting);
+        // LMTP is the same but for its greeting (RFC 2033 section 4.1).
+        let lmtp = || Smtp::new(Dialect::Lmtp, security, somebody(), Quirks::default());
+        assert_eq!(every_way(lmtp, &transcript.replace("EHLO", "LHLO")), opening);
     }
 }
 
