@@ -32,6 +32,7 @@ pub use retain::{Retained, Retention};
 pub use rotate::Rotated;
 pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, KeyState, Progress, Status, SummaryPage};
 
+use crate::clock::Timestamp;
 use crate::model::name::AccountId;
 use shared::{FORMAT, Open, Shared};
 
@@ -112,15 +113,17 @@ impl Store {
         self.shared
             .read(|open| {
                 let (segments, spool_octets) = spool::usage(open.spool.segments())?;
+                let head = open.records.head()?;
                 Ok(Status {
                     format: FORMAT,
                     key: open.keyring.key_state(),
                     watermark: open.watermark(),
-                    commits: open.records.head()?.commit,
+                    commits: head.commit,
                     record_octets: open.records.octets()?,
                     spool_octets,
                     segments,
                     damage: shared::known_damage(&open.records)?,
+                    clock_behind_millis: head.clock_behind(Timestamp::now()),
                 })
             })
             .await

@@ -227,6 +227,12 @@ fn mail_that_is_kept_until_delivered_gives_its_disk_space_back_and_does_not_come
     assert_eq!(scene.receive()["received"], 120);
     assert_eq!(scene.stored().len(), 120, "nobody has it yet");
     let maildir = scene.add_maildir("files", &[]);
+    // This sink may have to be filled anew; the account alone would let go of what it has.
+    scene.postrider.succeed(&["sink", "edit", "files", "--keep", "7"]);
+    scene.receive();
+    assert_eq!((scene.stored().len(), maildir.files().len()), (120, 120), "the sink wants it for a week");
+    let edited = scene.postrider.succeed(&["sink", "edit", "files", "--keep", "until-delivered"]).text();
+    assert!(edited.contains("until delivered"), "{edited}");
     scene.receive();
     assert_eq!(scene.stored().len(), 0);
     assert_eq!(maildir.files().len(), 120);

@@ -21,7 +21,7 @@ use crate::model::message::{Content, Location, Summary};
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
 use crate::model::network::Network;
 use crate::model::quirk::Quirk;
-use crate::model::sink::Target;
+use crate::model::sink::{Sink, Target};
 use crate::net::preamble::Quirks;
 use crate::net::proxy::Proxy;
 use crate::net::tls::client;
@@ -371,6 +371,9 @@ pub struct SinkView {
     pub target: Target,
     /// When it was added.
     pub created: Timestamp,
+    /// How long the store keeps for it what it takes, on top of what its account wants.
+    #[serde(default = "Sink::keep_by_default")]
+    pub keep: Keep,
 }
 
 /// How a home stands.
@@ -460,7 +463,14 @@ mod tests {
     #[test]
     fn flattened_documents_come_back() {
         let target = Target::Maildir { directory: "/mail".into(), line_endings: LineEndings::Crlf };
-        let sink = SinkView { name: "files".parse().unwrap(), is_for_all: true, accounts: Vec::new(), target, created: Timestamp(1) };
+        let sink = SinkView {
+            name: "files".parse().unwrap(),
+            is_for_all: true,
+            accounts: Vec::new(),
+            target,
+            created: Timestamp(1),
+            keep: Keep::UntilDelivered,
+        };
         let scope = Scope { folder: Some("INBOX".to_owned()), generation: "7".to_owned() };
         let message = |content| MessageView {
             id: "a".repeat(26).parse().unwrap(),

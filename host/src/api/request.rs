@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::secret_field;
 use crate::account::Form;
+use crate::model::account::Keep;
 use crate::model::name::{AccountName, ConnectorId, MessageId, SinkName};
-use crate::model::sink::LineEndings;
+use crate::model::sink::{LineEndings, Sink};
 use crate::secret::Secret;
 use crate::store::KeyKind;
 
@@ -107,6 +108,16 @@ pub enum Request {
         accounts: Vec<AccountName>,
         /// What ends a line in its files.
         line_endings: LineEndings,
+        /// How long the store keeps for it what it takes.
+        #[serde(default = "Sink::keep_by_default")]
+        keep: Keep,
+    },
+    /// Change how long the store keeps for a sink what it takes: `Reply::Sink`.
+    SinkEdit {
+        /// Which.
+        name: SinkName,
+        /// How long.
+        keep: Keep,
     },
     /// All sinks: `Reply::Sinks`.
     SinkList,
@@ -161,6 +172,7 @@ impl Request {
             | Self::AccountEdit { .. }
             | Self::AccountRemove { .. }
             | Self::SinkAdd { .. }
+            | Self::SinkEdit { .. }
             | Self::SinkRemove { .. } => true,
             Self::ConnectorList
             | Self::ConnectorInspect { .. }

@@ -100,7 +100,10 @@ impl Service {
             Request::AccountAdd { name, change } => self.account_add(name, *change).await,
             Request::AccountEdit { name, change } => self.account_edit(name, *change).await,
             Request::AccountRemove { name } => self.account_remove(name, &events).await,
-            Request::SinkAdd { name, maildir, accounts, line_endings } => self.sink_add(name, maildir, accounts, line_endings).await,
+            Request::SinkAdd { name, maildir, accounts, line_endings, keep } => {
+                self.sink_add(name, maildir, accounts, line_endings, keep).await
+            }
+            Request::SinkEdit { name, keep } => self.sink_edit(name, keep).await,
             Request::SinkRemove { name } => self.sink_remove(name).await,
             other => return Err(Fault::new(Kind::Bug, "change the home").because_words(format!("{other:?} changes nothing"))),
         }?;
@@ -158,7 +161,7 @@ fn edited(request: &Request) -> Option<Edit> {
         Request::AccountAdd { name, .. } | Request::AccountEdit { name, .. } | Request::AccountRemove { name } => {
             Some(Edit::Account(name.clone()))
         }
-        Request::SinkAdd { .. } | Request::SinkRemove { .. } => Some(Edit::Sinks),
+        Request::SinkAdd { .. } | Request::SinkEdit { .. } | Request::SinkRemove { .. } => Some(Edit::Sinks),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use super::context::{Context, absolute, unexpected};
 use super::text::table;
 use crate::api::{Reply, Request, SinkView};
 use crate::fault::Fault;
+use crate::model::account::Keep;
 use crate::model::name::{AccountName, SinkName};
 use crate::model::sink::{LineEndings, Target};
 
@@ -27,6 +28,18 @@ pub(super) enum Command {
         /// What ends a line in its files; the store keeps the exact octets
         #[arg(long, value_name = "ENDING", default_value = "lf", value_parser = line_endings_parser())]
         line_endings: LineEndings,
+        /// How long the store keeps for it what it takes, where the account keeps it no longer: `until-delivered`, a number of
+        /// days, `forever`
+        #[arg(long, default_value = "until-delivered")]
+        keep: Keep,
+    },
+    /// Change how long the store keeps for a sink what it takes
+    Edit {
+        /// Which sink
+        name: SinkName,
+        /// `until-delivered`, a number of days, or `forever`
+        #[arg(long)]
+        keep: Keep,
     },
     /// List the sinks
     List,
@@ -40,13 +53,10 @@ pub(super) enum Command {
 impl Command {
     pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
         match self {
-            Self::Add { name, maildir, accounts, line_endings } => {
-                let request = Request::SinkAdd { name, maildir: absolute(&maildir)?, accounts, line_endings };
-                match context.ask(request).await? {
-                    Reply::Sink(sink) => context.output.show(&sink, || list(std::slice::from_ref(&sink))),
-                    other => Err(unexpected(&other)),
-                }
+            Self::Add { name, maildir, accounts, line_endings, keep } => {
+                put(context, Request::SinkAdd { name, maildir: absolute(&maildir)?, accounts, line_endings, keep }).await
             }
+            Self::Edit { name, keep } => put(context, Request::SinkEdit { name, keep }).await,
             Self::List => match context.ask(Request::SinkList).await? {
                 Reply::Sinks(sinks) => context.output.show(&sinks, || list(&sinks)),
                 other => Err(unexpected(&other)),
@@ -60,12 +70,19 @@ impl Command {
     }
 }
 
-fn list(sinks: &[SinkView]) -> String {
-    let rows: Vec<_> = sinks.iter().map(row).collect();
-    table(["NAME", "KIND", "LINE ENDINGS", "ACCOUNTS", "DIRECTORY"], &rows)
+async fn put(context: &Context, request: Request) -> Result<(), Fault> {
+    match context.ask(request).await? {
+        Reply::Sink(sink) => context.output.show(&sink, || list(std::slice::from_ref(&sink))),
+        other => Err(unexpected(&other)),
+    }
 }
 
-fn row(sink: &SinkView) -> [String; 5] {
+fn list(sinks: &[SinkView]) -> String {
+    let rows: Vec<_> = sinks.iter().map(row).collect();
+    table(["NAME", "KIND", "LINE ENDINGS", "KEPT", "ACCOUNTS", "DIRECTORY"], &rows)
+}
+
+fn row(sink: &SinkView) -> [String; 6] {
     let accounts: Vec<_> = sink.accounts.iter().map(ToString::to_string).collect();
     let accounts = if sink.is_for_all { "all".to_owned() } else { accounts.join(" ") };
     let Target::Maildir { directory, line_endings } = &sink.target;
@@ -73,7 +90,7 @@ fn row(sink: &SinkView) -> [String; 5] {
         LineEndings::Lf => "lf",
         LineEndings::Crlf => "crlf",
     };
-    [sink.name.to_string(), "maildir".to_owned(), ending.to_owned(), accounts, directory.display().to_string()]
+    [sink.name.to_string(), "maildir".to_owned(), ending.to_owned(), sink.keep.to_string(), accounts, directory.display().to_string()]
 }
 
 fn line_endings_parser() -> impl TypedValueParser<Value = LineEndings> {

@@ -1,5 +1,9 @@
 //! `postrider status`.
 
+use std::time::Duration;
+
+use indicatif::HumanDuration;
+
 use super::context::{Context, unexpected};
 use super::text::{fields, octets, table};
 use crate::api::{AccountStatus, Reply, Request, SinkStatus, StatusView};
@@ -22,6 +26,7 @@ fn describe(status: &StatusView) -> String {
         ("Master key", status.master_key.display().to_string()),
         ("On disk", octets(status.store.record_octets + status.store.spool_octets)),
         ("Damage", status.store.damage.join("; ")),
+        ("Clock", status.store.clock_behind_millis.map(clock_behind).unwrap_or_default()),
         (
             "Keys",
             if status.store.key.is_half_rotated { "a rotation has not ended: `postrider key rotate` goes on with it" } else { "" }
@@ -48,6 +53,12 @@ fn describe(status: &StatusView) -> String {
         table(["SINK", "PENDING", "STATE"], &sinks),
     ];
     tables.iter().filter(|table| !table.is_empty()).fold(head, |text, table| format!("{text}\n{table}"))
+}
+
+/// What it means that the clock was set back, and what to do.
+fn clock_behind(millis: u64) -> String {
+    let behind = HumanDuration(Duration::from_millis(millis));
+    format!("set back by {behind}: mail that comes now is dated as the latest that is here, and kept for longer; set the clock right")
 }
 
 /// "ok", or "failing since ...: cannot deliver to ...: ...".

@@ -27,26 +27,34 @@ pub async fn retain(host: &Host) {
 
 async fn retain_one(host: &Host, account: &Account, now: Timestamp) -> Result<Retained, Fault> {
     // Asked before anything is removed: a sink that is added meanwhile gets what is there when it looks.
-    let delivered = delivered(host, account).await?;
-    let retention = match (account.keep, delivered) {
-        (Keep::Forever, _) | (Keep::UntilDelivered, None) => return Ok(Retained::default()),
-        (Keep::UntilDelivered, Some(up_to)) => Retention { stored_before: Timestamp(u64::MAX), up_to },
-        (Keep::Days(days), delivered) => {
-            let stored_before = Timestamp(now.0.saturating_sub(u64::from(days).saturating_mul(DAY_MILLIS)));
-            Retention { stored_before, up_to: delivered.unwrap_or(u64::MAX) }
-        }
-    };
-    Ok(host.store.retain(account.id, retention, now).await?)
+    match retention(host, account, now).await? {
+        Some(retention) => Ok(host.store.retain(account.id, retention, now).await?),
+        None => Ok(Retained::default()),
+    }
 }
 
-/// Up to which sequence every sink of the account has its mail; none: it has no sink.
-async fn delivered(host: &Host, account: &Account) -> Result<Option<u64>, Fault> {
-    let mut least = None;
+/// What neither the account nor a sink that takes its mail wants any longer; none: somebody wants all of it.
+async fn retention(host: &Host, account: &Account, now: Timestamp) -> Result<Option<Retention>, Fault> {
+    let mut retention = Retention { stored_before: Timestamp(u64::MAX), up_to: u64::MAX };
+    let mut keeps = vec![account.keep];
+    let mut is_delivered = false;
     for sink in host.sinks().await? {
         if sink.accounts.is_empty() || sink.accounts.contains(&account.id) {
-            let position = host.store.sink_position(&sink.name).await?;
-            least = Some(least.map_or(position, |least: u64| least.min(position)));
+            is_delivered = true;
+            keeps.push(sink.keep);
+            retention.up_to = retention.up_to.min(host.store.sink_position(&sink.name).await?);
         }
     }
-    Ok(least)
+    for keep in keeps {
+        match keep {
+            Keep::Forever => return Ok(None),
+            Keep::UntilDelivered if !is_delivered => return Ok(None),
+            Keep::UntilDelivered => {}
+            Keep::Days(days) => {
+                let before = Timestamp(now.0.saturating_sub(u64::from(days).saturating_mul(DAY_MILLIS)));
+                retention.stored_before = retention.stored_before.min(before);
+            }
+        }
+    }
+    Ok(Some(retention))
 }

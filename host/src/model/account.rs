@@ -26,11 +26,12 @@ pub struct Account {
     pub keep: Keep,
 }
 
-/// How long stored mail is kept.
+/// How long stored mail is kept: as an account wants it, and as each sink does that takes the account's mail. A message goes once
+/// all of them want it no longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// Until its account is removed.
+    /// Until its account, or the sink that wants it, is removed.
     #[default]
     Forever,
     /// Whole days from when it was stored, and until every sink that takes it has it.

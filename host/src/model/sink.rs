@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Keep;
 use super::name::{AccountId, SinkName};
 use crate::clock::Timestamp;
 
@@ -18,6 +19,17 @@ pub struct Sink {
     pub target: Target,
     /// When it was added.
     pub created: Timestamp,
+    /// How long the store keeps for it what it takes, on top of what its account wants.
+    #[serde(default = "Sink::keep_by_default")]
+    pub keep: Keep,
+}
+
+impl Sink {
+    /// A sink that has a message needs the store's no longer.
+    #[must_use]
+    pub const fn keep_by_default() -> Keep {
+        Keep::UntilDelivered
+    }
 }
 
 /// Where a sink puts mail.

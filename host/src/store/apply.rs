@@ -49,10 +49,14 @@ pub(super) fn apply(tx: &mut Transaction<'_>, checkpoint: Checkpoint) -> Result<
         return Err(Error::NoAccount(account));
     }
     let counts_key = layout::of_account(kind::COUNTS, account);
+    let mut head = tx.head()?;
+    // A clock that was set back, or that a machine without a battery starts with, makes no mail older than what is here already:
+    // it would look as if it had been kept for long enough.
+    head.latest = head.latest.max(Timestamp::now());
     let mut apply = Apply {
         account,
-        now: Timestamp::now(),
-        head: tx.head()?,
+        now: head.latest,
+        head,
         counts: tx.read(&counts_key)?.unwrap_or_default(),
         folders: BTreeMap::new(),
         pairing: adopt::Pairing::default(),

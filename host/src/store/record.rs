@@ -10,6 +10,9 @@ use crate::model::name::MessageId;
 
 use super::layout::Place;
 
+/// A clock may be corrected by so much without a word.
+const CLOCK_SLACK_MILLIS: u64 = 60_000;
+
 /// A kind of record: how it becomes octets and comes back.
 pub(super) trait Record: Serialize + DeserializeOwned {
     /// The version that is written; a reader knows every one up to it.
@@ -26,12 +29,16 @@ pub(super) trait Record: Serialize + DeserializeOwned {
 
 fn decode_current<R: Record>(octets: &[u8]) -> Result<R, &'static str> {
     match octets.split_first() {
-        Some((version, rest)) if *version == R::VERSION => match postcard::take_from_bytes(rest) {
-            Ok((record, [])) => Ok(record),
-            Ok(_) => Err("its content goes on after its end"),
-            Err(_) => Err("its content is not that of its kind"),
-        },
+        Some((version, rest)) if *version == R::VERSION => decode_whole(rest),
         _ => Err("its version is unknown"),
+    }
+}
+
+fn decode_whole<'a, T: Deserialize<'a>>(octets: &'a [u8]) -> Result<T, &'static str> {
+    match postcard::take_from_bytes(octets) {
+        Ok((content, [])) => Ok(content),
+        Ok(_) => Err("its content goes on after its end"),
+        Err(_) => Err("its content is not that of its kind"),
     }
 }
 
@@ -48,7 +55,13 @@ pub(super) struct HeadRecord {
     pub(super) accounts: u64,
     /// Documents.
     pub(super) documents: u64,
+    /// The latest time that mail was committed at. Since version 2.
+    pub(super) latest: Timestamp,
 }
+
+/// The head as version 1 had it.
+#[derive(Deserialize)]
+struct HeadRecord1(u64, u64, u32, u64, u64);
 
 /// How many records an account has: what makes a deleted one visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,18 +190,26 @@ pub(super) struct ValueRecord {
     pub(super) octets: Vec<u8>,
 }
 
-impl Record for HeadRecord {}
+impl Record for HeadRecord {
+    const VERSION: u8 = 2;
+
+    fn decode(octets: &[u8]) -> Result<Self, &'static str> {
+        match octets.split_first() {
+            Some((1, rest)) => {
+                let HeadRecord1(commit, sequence, last_account, accounts, documents) = decode_whole(rest)?;
+                Ok(Self { commit, sequence, last_account, accounts, documents, latest: Timestamp::default() })
+            }
+            _ => decode_current(octets),
+        }
+    }
+}
 impl Record for CountsRecord {
     const VERSION: u8 = 2;
 
     fn decode(octets: &[u8]) -> Result<Self, &'static str> {
         match octets.split_first() {
             Some((1, rest)) => {
-                let (CountsRecord1([messages, octets, set_aside, identities, folders, secrets, state_keys]), []) =
-                    postcard::take_from_bytes(rest).map_err(|_| "its content is not that of its kind")?
-                else {
-                    return Err("its content goes on after its end");
-                };
+                let CountsRecord1([messages, octets, set_aside, identities, folders, secrets, state_keys]) = decode_whole(rest)?;
                 Ok(Self { messages, octets, set_aside, identities, folders, secrets, state_keys, removed: 0 })
             }
             _ => decode_current(octets),
@@ -215,6 +236,14 @@ impl AccountRecord {
 
     pub(super) fn account(&self) -> Result<Account, &'static str> {
         serde_json::from_str(&self.0).map_err(|_| "its content is not that of an account")
+    }
+}
+
+impl HeadRecord {
+    /// Milliseconds that `now` is before the latest mail; none: it is not, or by no more than clocks are off.
+    pub(super) fn clock_behind(&self, now: Timestamp) -> Option<u64> {
+        let behind = self.latest.0.saturating_sub(now.0);
+        (behind > CLOCK_SLACK_MILLIS).then_some(behind)
     }
 }
 

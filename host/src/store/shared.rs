@@ -19,6 +19,7 @@ use super::spool::{self, Spool};
 use super::transaction::Transaction;
 use super::watermark::{Mark, Watermark};
 use super::{documents, files};
+use crate::clock::Timestamp;
 use crate::model::account::Account;
 use crate::model::name::AccountId;
 
@@ -184,6 +185,10 @@ fn recover(records: &Records, durable: Option<Mark>) -> Result<Mark, Error> {
         Err(Error::Damaged { finding: NO_SUCH_EPOCH, .. }) => return Err(KeyError::Outdated(records.path().to_owned()).into()),
         head => head?,
     };
+    if let Some(millis) = head.clock_behind(Timestamp::now()) {
+        let latest = head.latest.to_rfc3339();
+        tracing::warn!(behind_seconds = millis / 1_000, %latest, "the clock was set back: mail that comes now is dated as the latest that is here");
+    }
     let there = Mark { commit: head.commit, sequence: head.sequence };
     let finding = match durable {
         Some(durable) if durable.commit <= there.commit => return Ok(there),

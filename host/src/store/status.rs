@@ -54,6 +54,9 @@ pub struct Status {
     pub segments: u64,
     /// Damage that was found when the store was opened and is not yet repaired, in words.
     pub damage: Vec<String>,
+    /// Milliseconds that the machine's clock stands before the latest mail, where it was set back; none: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_behind_millis: Option<u64>,
 }
 
 /// The keys of a store, as far as everybody may know them.

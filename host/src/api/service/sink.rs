@@ -8,6 +8,7 @@ use crate::api::reply::{Reply, SinkView};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::flow::host::SINKS;
+use crate::model::account::Keep;
 use crate::model::name::{AccountId, AccountName, SinkName};
 use crate::model::sink::{LineEndings, Sink, Target};
 
@@ -23,6 +24,7 @@ impl Service {
         maildir: PathBuf,
         accounts: Vec<AccountName>,
         line_endings: LineEndings,
+        keep: Keep,
     ) -> Result<Reply, Fault> {
         let refused = |words: String| Fault::new(Kind::Conflict, format!("add the sink `{name}`")).because_words(words);
         if self.0.paths.hold(&maildir) {
@@ -50,22 +52,33 @@ impl Service {
         }
         let mut ids: Vec<AccountId> = names.keys().copied().collect();
         ids.sort_unstable();
-        let sink = Sink { name: name.clone(), accounts: ids, target, created: Timestamp::now() };
+        let sink = Sink { name: name.clone(), accounts: ids, target, created: Timestamp::now(), keep };
         // Mistakes in the directory are better found now than with the first message.
         let target = sink.target.clone();
         let opened = tokio::task::spawn_blocking(move || crate::sink::make(&target)).await;
         opened.map_err(|error| Fault::new(Kind::Bug, "open a sink").because(&error))??;
         // A former sink of this name may have got further than this one.
         self.store().remove_sink_position(&name).await?;
-        let document = serde_json::to_vec(&sink).map_err(|error| Fault::new(Kind::Bug, "write down the sink").because(&error))?;
-        self.store().put_document(SINKS, name.as_str(), &document).await?;
+        self.put_sink(&sink).await?;
         Ok(Reply::Sink(view(sink, &names)))
+    }
+
+    pub(super) async fn sink_edit(&self, name: SinkName, keep: Keep) -> Result<Reply, Fault> {
+        let found = self.host().sinks().await?.into_iter().find(|sink| sink.name == name);
+        let sink = Sink { keep, ..found.ok_or_else(|| no_sink(&name))? };
+        self.put_sink(&sink).await?;
+        let names = self.store().accounts().await?.into_iter().map(|account| (account.id, account.name)).collect();
+        Ok(Reply::Sink(view(sink, &names)))
+    }
+
+    async fn put_sink(&self, sink: &Sink) -> Result<(), Fault> {
+        let document = serde_json::to_vec(sink).map_err(|error| Fault::new(Kind::Bug, "write down the sink").because(&error))?;
+        Ok(self.store().put_document(SINKS, sink.name.as_str(), &document).await?)
     }
 
     pub(super) async fn sink_remove(&self, name: SinkName) -> Result<Reply, Fault> {
         if self.store().document(SINKS, name.as_str()).await?.is_none() {
-            return Err(Fault::new(Kind::NotFound, format!("find the sink `{name}`"))
-                .with_remedy("`postrider sink list` shows the sinks that there are"));
+            return Err(no_sink(&name));
         }
         self.store().remove_document(SINKS, name.as_str()).await?;
         self.store().remove_sink_position(&name).await?;
@@ -74,8 +87,13 @@ impl Service {
     }
 }
 
+fn no_sink(name: &SinkName) -> Fault {
+    Fault::new(Kind::NotFound, format!("find the sink `{name}`")).with_remedy("`postrider sink list` shows the sinks that there are")
+}
+
 /// A removed account's name is gone; its number is what is left to show for it.
 fn view(sink: Sink, names: &HashMap<AccountId, AccountName>) -> SinkView {
     let accounts = sink.accounts.iter().filter_map(|id| names.get(id).cloned()).collect();
-    SinkView { name: sink.name, is_for_all: sink.accounts.is_empty(), accounts, target: sink.target, created: sink.created }
+    let is_for_all = sink.accounts.is_empty();
+    SinkView { name: sink.name, is_for_all, accounts, target: sink.target, created: sink.created, keep: sink.keep }
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::api::event::Event;
 use crate::api::request::AccountChange;
 use crate::home::Claim;
+use crate::model::account::Keep;
 use crate::model::sink::LineEndings;
 
 struct Home {
@@ -37,6 +38,7 @@ impl Home {
             maildir: self.directory.path().join(maildir),
             accounts: Vec::new(),
             line_endings: LineEndings::Lf,
+            keep: Keep::UntilDelivered,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::Retention;
+use crate::store::record::{CountsRecord, HeadRecord, Record};
 
 const ALL: Retention = Retention { stored_before: Timestamp(u64::MAX), up_to: u64::MAX };
 const DAY: u64 = 24 * 3_600 * 1_000;
@@ -121,10 +122,42 @@ async fn it_is_forgotten_long_after_the_server_has_it_no_more() {
     assert_eq!(home.check().await, "");
 }
 
+/// The battery of a machine is empty: it starts in 1970, until it hears what time it is.
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_no_mail_look_old() {
+    let home = Home::with_account().await;
+    let inbox = scope("INBOX", "1");
+    receive(&home, &inbox, &[(arrival("1"), b"x")]).await;
+    assert_eq!(home.store.status().await.unwrap().clock_behind_millis, None);
+    // The latest mail came at noon of tomorrow: today the clock stands a day before it.
+    let tomorrow = Timestamp(Timestamp::now().0 + DAY);
+    let work = move |tx: &mut crate::store::transaction::Transaction<'_>| {
+        let head = HeadRecord { latest: tomorrow, ..tx.head()? };
+        tx.write(crate::store::layout::HEAD_KEY.to_vec(), &head)
+    };
+    home.store.shared.commit(work, None).await.unwrap();
+    receive(&home, &inbox, &[(arrival("2"), b"y")]).await;
+    let home = home.reopen().await;
+    let stored: Vec<_> = home.messages().await.iter().map(|message| message.stored).collect();
+    assert_eq!(stored[1], tomorrow, "{stored:?}");
+    let behind = home.store.status().await.unwrap().clock_behind_millis.unwrap();
+    assert!(behind > DAY - 600_000 && behind <= DAY, "{behind}");
+    // Set right again, it is not older than it is: what came while the clock was wrong is not taken for last year's.
+    assert_eq!(retain(&home, Retention { stored_before: tomorrow, ..ALL }).await, 1);
+    assert_eq!(home.bodies().await, [b"y"]);
+    assert_eq!(home.check().await, "");
+}
+
+#[tokio::test]
+async fn a_head_of_before_is_read() {
+    let head = <HeadRecord as Record>::decode(&[1, 3, 4, 5, 6, 7]).unwrap();
+    assert_eq!((head.commit, head.documents, head.latest), (3, 7, Timestamp(0)));
+}
+
 #[tokio::test]
 async fn a_record_of_counts_of_before_is_read() {
     let before = [1, 3, 1, 2, 4, 5, 6, 7];
-    let counts = <crate::store::record::CountsRecord as crate::store::record::Record>::decode(&before).unwrap();
+    let counts = <CountsRecord as Record>::decode(&before).unwrap();
     assert_eq!((counts.messages, counts.state_keys, counts.removed), (3, 7, 0));
 }
 
