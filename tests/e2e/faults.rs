@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use harness::corpus::{self, SEED};
 use harness::dovecot::Setup;
+use harness::package;
 use harness::postrider::Postrider;
 use tempfile::TempDir;
 
@@ -124,6 +125,32 @@ fn lost_permission_is_named() {
     }
     let again = as_nobody(&["store", "check"]);
     assert_eq!(again.status.code(), Some(0), "{}", words(&again));
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_named_and_loses_nothing() {
+    let scene = Scene::with_corpus(5);
+    let two_days_ago = |arguments: &[&str]| -> Output {
+        let inner = scene.postrider.command(arguments);
+        let mut shifted = Command::new(package::require("faketime"));
+        // Waits are to take as long as ever.
+        shifted.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").args(["-f", "-2d"]).arg(inner.get_program()).args(inner.get_args());
+        shifted.output().unwrap()
+    };
+    scene.receive();
+    scene.deliver(corpus::messages(SEED + 1, 5));
+    let status = two_days_ago(&["status"]);
+    let said = String::from_utf8_lossy(&status.stdout);
+    assert!(status.status.success() && said.contains("set back by 2 days"), "{said} {}", words(&status));
+    let received = two_days_ago(&["receive", ACCOUNT]);
+    assert!(received.status.success() && words(&received).contains("the clock was set back"), "{}", words(&received));
+    let listed = scene.postrider.json(&["message", "list"]);
+    let stored: Vec<_> = listed.as_array().unwrap().iter().map(|message| message["stored"].as_u64().unwrap()).collect();
+    let span = stored.iter().max().unwrap() - stored.iter().min().unwrap();
+    assert!(stored.len() == 10 && span < 3_600_000, "what came last looks older by {span} ms: {stored:?}");
+    assert!(!scene.postrider.succeed(&["status"]).text().contains("set back"));
+    scene.assert_stored_as_on_the_wire();
+    scene.assert_clean();
 }
 
 #[test]

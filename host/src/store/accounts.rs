@@ -172,6 +172,7 @@ pub(super) fn remove_account(tx: &mut Transaction<'_>, account: AccountId) -> Re
     for secret in tx.keys(&secrets, &secrets, usize::MAX)? {
         tx.delete(secret);
     }
+    super::retain::forget_swept(tx, account)?;
     let mut head = tx.head()?;
     head.accounts = head.accounts.saturating_sub(1);
     tx.write(HEAD_KEY.to_vec(), &head)?;

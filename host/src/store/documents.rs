@@ -97,7 +97,8 @@ pub(super) fn put(tx: &mut Transaction<'_>, collection: &str, key: &str, octets:
     tx.write(at, &ValueRecord { key: key.to_owned(), octets: octets.to_owned() })
 }
 
-fn remove(tx: &mut Transaction<'_>, collection: &str, key: &str) -> Result<(), Error> {
+/// Remove a document, where it is there, and count it.
+pub(super) fn remove(tx: &mut Transaction<'_>, collection: &str, key: &str) -> Result<(), Error> {
     let at = layout::document(tx.index(), collection, key);
     if tx.contains(&at)? {
         let mut head = tx.head()?;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+use super::documents;
 use super::error::Error;
 use super::index;
 use super::layout::{self, Place, kind};
@@ -20,6 +21,32 @@ const BATCH: usize = 500;
 /// How long a removed message is known after it has left its last place on the server. Mail that is moved leaves one place before
 /// it is seen at the next, and providers bring it back from the trash for thirty days.
 const KNOWN_MILLIS: u64 = 90 * 24 * 3_600 * 1_000;
+
+/// All messages of an account are looked at once in so long; between, only those from the first that still has octets on.
+const WHOLE_LOOK_MILLIS: u64 = 24 * 3_600 * 1_000;
+
+/// The collection of how far each account was swept.
+const SWEPT: &str = "store/swept";
+
+/// How far an account was swept. What is wrong with it costs time or, at worst, keeps octets for a day longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Swept {
+    /// No message below has octets.
+    from: u64,
+    /// When all of them were looked at.
+    whole: Timestamp,
+}
+
+/// What a look at some messages found.
+struct Look {
+    /// Those to do something about.
+    places: Vec<Place>,
+    /// Where to go on; none: that was the last.
+    next: Option<u64>,
+    /// The first that keeps its octets, or what is behind the last.
+    first_kept: Option<u64>,
+    end: u64,
+}
 
 /// Which messages need not be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,30 +75,66 @@ impl Store {
     /// Damage, the disk.
     pub async fn retain(&self, account: AccountId, retention: Retention, now: Timestamp) -> Result<Retained, Error> {
         let mut all = Retained::default();
-        let mut from = 0;
+        let before = self.swept(account).await?;
+        let is_whole = now.0.abs_diff(before.whole.0) > WHOLE_LOOK_MILLIS;
+        let mut from = if is_whole { 0 } else { before.from };
+        let mut first_kept = None;
         loop {
-            let look = move |open: &Open| candidates(open, account, retention, now, from);
-            let (places, next) = self.shared.read(look).await?;
-            if !places.is_empty() {
-                let (tell, told) = std::sync::mpsc::sync_channel(1);
-                let work = move |tx: &mut Transaction<'_>| {
-                    let removed = remove(tx, account, &places, retention, now)?;
-                    // Who has given up waiting needs no numbers.
-                    let _ = tell.send(removed);
-                    Ok(())
-                };
-                self.shared.commit(work, None).await?;
-                let removed = told.try_recv().unwrap_or_default();
+            let look = self.shared.read(move |open| look(open, account, retention, now, from)).await?;
+            first_kept = first_kept.or(look.first_kept);
+            if !look.places.is_empty() {
+                let removed = self.remove(account, look.places, retention, now).await?;
                 all.messages += removed.messages;
                 all.octets += removed.octets;
                 all.forgotten += removed.forgotten;
             }
-            match next {
+            match look.next {
                 Some(next) => from = next,
-                None => return Ok(all),
+                None => {
+                    let swept = Swept { from: first_kept.unwrap_or(look.end), whole: if is_whole { now } else { before.whole } };
+                    if swept != before {
+                        self.put_swept(account, swept).await?;
+                    }
+                    return Ok(all);
+                }
             }
         }
     }
+
+    async fn remove(&self, account: AccountId, places: Vec<Place>, retention: Retention, now: Timestamp) -> Result<Retained, Error> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let work = move |tx: &mut Transaction<'_>| {
+            let removed = remove(tx, account, &places, retention, now)?;
+            // Who has given up waiting needs no numbers.
+            let _ = tell.send(removed);
+            Ok(())
+        };
+        self.shared.commit(work, None).await?;
+        Ok(told.try_recv().unwrap_or_default())
+    }
+
+    async fn swept(&self, account: AccountId) -> Result<Swept, Error> {
+        let octets = self.document(SWEPT, &account.0.to_string()).await?.unwrap_or_default();
+        Ok(postcard::from_bytes(&octets).unwrap_or_default())
+    }
+
+    async fn put_swept(&self, account: AccountId, swept: Swept) -> Result<(), Error> {
+        let bug = |_| Error::Bug { operation: "write down how far mail was given up", finding: "it cannot be encoded" };
+        let octets = postcard::to_stdvec(&swept).map_err(bug)?;
+        let work = move |tx: &mut Transaction<'_>| {
+            // It may have been removed since it was looked at.
+            if tx.contains(&layout::of_account(kind::ACCOUNT, account))? {
+                documents::put(tx, SWEPT, &account.0.to_string(), &octets)?;
+            }
+            Ok(())
+        };
+        self.shared.commit(work, None).await
+    }
+}
+
+/// Forget how far a removed account was swept.
+pub(super) fn forget_swept(tx: &mut Transaction<'_>, account: AccountId) -> Result<(), Error> {
+    documents::remove(tx, SWEPT, &account.0.to_string())
 }
 
 /// What becomes of a message.
@@ -91,28 +154,26 @@ fn verdict(message: &MessageRecord, place: Place, retention: Retention, now: Tim
     }
 }
 
-/// Messages to look at in a commit, from the sequence `from` on, and where to go on.
-fn candidates(
-    open: &Open,
-    account: AccountId,
-    retention: Retention,
-    now: Timestamp,
-    from: u64,
-) -> Result<(Vec<Place>, Option<u64>), Error> {
+/// Look at messages from the sequence `from` on, until there are enough for a commit.
+fn look(open: &Open, account: AccountId, retention: Retention, now: Timestamp, from: u64) -> Result<Look, Error> {
     let (prefix, watermark) = (layout::of_account(kind::MESSAGE, account), open.watermark());
-    let mut places = Vec::new();
+    let mut look = Look { places: Vec::new(), next: None, first_kept: None, end: from };
     for raw in open.records.scan(&prefix, &layout::message(Place { account, sequence: from })) {
         let raw = raw?;
         let Some(sequence) = layout::sequence_in(&raw.0).filter(|sequence| *sequence <= watermark) else { break };
-        if places.len() == BATCH {
-            return Ok((places, Some(sequence)));
+        if look.places.len() == BATCH {
+            look.next = Some(sequence);
+            break;
         }
-        let place = Place { account, sequence };
-        if !matches!(verdict(&open.records.decode(&raw)?, place, retention, now), Verdict::Kept) {
-            places.push(place);
+        let (place, message) = (Place { account, sequence }, open.records.decode::<MessageRecord>(&raw)?);
+        match verdict(&message, place, retention, now) {
+            Verdict::Kept if message.body().is_some() => look.first_kept = look.first_kept.or(Some(sequence)),
+            Verdict::Kept => {}
+            Verdict::GivenUp | Verdict::Forgotten => look.places.push(place),
         }
+        look.end = sequence.saturating_add(1);
     }
-    Ok((places, None))
+    Ok(look)
 }
 
 fn remove(tx: &mut Transaction<'_>, account: AccountId, places: &[Place], retention: Retention, now: Timestamp) -> Result<Retained, Error> {

@@ -25,6 +25,7 @@ pub const PROGRAMS: &[Program] = &[
     Program { name: "mbsync", also: None, package: "isync" },
     Program { name: "microsocks", also: None, package: "microsocks" },
     Program { name: "tinyproxy", also: None, package: "tinyproxy" },
+    Program { name: "faketime", also: None, package: "faketime" },
 ];
 
 /// Where `name` is: in `PATH` or where Debian puts servers, which an unprivileged user's `PATH` leaves out.

@@ -11,15 +11,17 @@ use super::*;
 use crate::model::message::Content;
 use crate::store::failpoint::Failpoint;
 use crate::store::failpoint::armed::VARIABLE as FAILPOINT;
-use child::Orders;
+use child::{Orders, Task};
 use random::Random;
-use workload::{ACCOUNTS, Expected, ExpectedStore, OF_STORE, Standing};
+use upkeep::Upkeep;
+use workload::{ACCOUNTS, Expected, ExpectedStore, GIVEN_UP, OF_A_STEP, OF_STORE, RETAINED, Standing};
 
 mod child;
 mod disk;
 mod failpoints;
 mod power;
 mod random;
+mod upkeep;
 mod workload;
 
 /// Rounds of every day; `POSTRIDER_SOAK_ROUNDS` asks for more.
@@ -55,23 +57,26 @@ impl Laboratory {
         Self { home: home.to_owned(), ..Self::new(seed) }
     }
 
+    fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Begin a child.
-    fn child(&self, steps: u64, failpoint: Option<&str>) -> Child {
-        let log = self.folder.path().join("log");
-        let orders = Orders { home: self.home.clone(), log, seed: self.seed, steps };
+    fn child(&self, task: Task, failpoint: Option<&str>) -> Child {
+        let orders = Orders { home: self.home.clone(), log: self.beside("log"), seed: self.seed, task };
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["store::tests::lab::child::process", "--exact", "--ignored", "--nocapture"]);
         command.env(child::VARIABLE, serde_json::to_string(&orders).unwrap());
         if let Some(failpoint) = failpoint {
             command.env(FAILPOINT, failpoint);
         }
-        let words = std::fs::File::create(self.folder.path().join("words")).unwrap();
+        let words = std::fs::File::create(self.beside("words")).unwrap();
         command.stdout(Stdio::null()).stderr(words).spawn().unwrap()
     }
 
     /// Run a child to its end, whether it ends by itself or is killed by its failpoint.
-    fn run(&self, steps: u64, failpoint: Option<&str>) -> ExitStatus {
-        let mut child = self.child(steps, failpoint);
+    fn run(&self, task: Task, failpoint: Option<&str>) -> ExitStatus {
+        let mut child = self.child(task, failpoint);
         let end = Instant::now() + HANGS_AFTER;
         loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -87,17 +92,17 @@ impl Laboratory {
     }
 
     fn words(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("words")).unwrap_or_default()
+        std::fs::read_to_string(self.beside("words")).unwrap_or_default()
     }
 
     fn progress(&self) -> Progress {
-        Progress::read(&self.folder.path().join("log"))
+        Progress::read(&self.beside("log"))
     }
 
-    /// Open the store and compare all that is in it with what was acknowledged.
+    /// Open the store and compare all that is in it with what was acknowledged; and a backup that was made, with what was begun.
     fn verify(&self, round: &str) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
+            self.verify_backup(round).await;
             let store = open_soon(&self.home).await.unwrap_or_else(|error| panic!("{round}: {error:?}"));
             self.compare(&store, round).await;
             let report = store.check(|_| {}).await.unwrap();
@@ -107,8 +112,34 @@ impl Laboratory {
         });
     }
 
+    /// Where a child has made a backup, restore it, and forget it.
+    async fn verify_backup(&self, round: &str) {
+        let backup = self.beside(upkeep::BACKUP);
+        if !backup.exists() {
+            return;
+        }
+        let restored = tempfile::tempdir().unwrap();
+        std::fs::copy(self.home.join("master.key"), restored.path().join("master.key")).unwrap();
+        let key = KeySource::File(restored.path().join("master.key"));
+        let report = crate::store::restore(&backup, &restored.path().join("store"), key).await;
+        assert_eq!(report.unwrap_or_else(|error| panic!("{round}: {error:?}")).findings, 0, "{round}");
+        let store = open(restored.path()).await.unwrap();
+        // It may be of any moment since the child began.
+        self.compare_with(&store, &Progress { done: BTreeMap::new(), ..self.progress() }, &format!("{round}, the backup")).await;
+        store.close().await.unwrap();
+        std::fs::remove_file(backup).unwrap();
+    }
+
     async fn compare(&self, store: &Store, round: &str) {
         let progress = self.progress();
+        self.compare_with(store, &progress, round).await;
+        let found = found_of_store(store).await;
+        let (begun, done) = (progress.begun(OF_STORE), progress.done(OF_STORE));
+        let after = |steps| ExpectedStore::after(self.seed, steps);
+        assert!(found == after(done) || found == after(begun), "{round}: {found:?} is the store of neither step {done} nor {begun}");
+    }
+
+    async fn compare_with(&self, store: &Store, progress: &Progress, round: &str) {
         for id in 1..=ACCOUNTS {
             let steps = child::step_of(store.cursor(AccountId(id), Some("INBOX")).await.unwrap());
             let (begun, done) = (progress.begun(id), progress.done(id));
@@ -117,10 +148,38 @@ impl Laboratory {
             let found = self.found(store, id, round).await;
             assert_eq!(found, Expected::after(self.seed, id, steps), "{round}: account {id} after step {steps}");
         }
+        self.compare_retained(store, progress, round).await;
         let found = found_of_store(store).await;
-        let (begun, done) = (progress.begun(OF_STORE), progress.done(OF_STORE));
-        let after = |steps| ExpectedStore::after(self.seed, steps);
-        assert!(found == after(done) || found == after(begun), "{round}: {found:?} is the store of neither step {done} nor {begun}");
+        assert!(found.was_ever(self.seed, progress.begun(OF_STORE)), "{round}: {found:?} is the store of no step");
+    }
+
+    /// Messages are given up whole steps at a time and no more than was wanted; those that were are known all the same.
+    async fn compare_retained(&self, store: &Store, progress: &Progress, round: &str) {
+        let account = AccountId(RETAINED);
+        let steps = child::step_of(store.cursor(account, Some("INBOX")).await.unwrap());
+        let (begun, done) = (progress.begun(RETAINED), progress.done(RETAINED));
+        assert!((done..=begun).contains(&steps), "{round}: step {steps} of {done}..={begun}");
+        if steps == 0 {
+            return;
+        }
+        let mut found = Vec::new();
+        for summary in store.messages(Some(account), 0, usize::MAX).await.unwrap() {
+            let (step, number) = summary.subject.as_deref().unwrap().split_once('.').unwrap();
+            let content = (step.parse().unwrap(), number.parse().unwrap());
+            let octets = body(store, summary.message).await.unwrap_or_else(|error| panic!("{round}: {error:?}"));
+            assert!(octets == workload::octets_of(self.seed, RETAINED, content), "{round}: other octets in message {content:?}");
+            found.push(content);
+        }
+        found.sort_unstable();
+        let given_up = steps - found.len() as u64 / OF_A_STEP;
+        let kept: Vec<_> = (given_up + 1..=steps).flat_map(|step| (0..OF_A_STEP).map(move |number| (step, number))).collect();
+        assert_eq!(found, kept, "{round}: of the account whose messages are given up");
+        let (begun, done) = (progress.begun(GIVEN_UP), progress.done(GIVEN_UP));
+        assert!((done..=begun).contains(&given_up), "{round}: given up to {given_up} of {done}..={begun}");
+        let counts = store.counts(account).await.unwrap();
+        assert_eq!((counts.messages, counts.removed), (found.len() as u64, given_up * OF_A_STEP), "{round}");
+        let every = (1..=steps).flat_map(|step| (0..OF_A_STEP).map(move |number| workload::id_of((step, number)))).collect();
+        assert_eq!(store.intake(account).unseen(scope("INBOX", "1"), every).await.unwrap(), Vec::<String>::new(), "{round}");
     }
 
     /// The messages of an account, with octets that are those of their subject.
@@ -185,11 +244,15 @@ async fn open_soon(home: &Path) -> Result<Store, Error> {
 async fn found_of_store(store: &Store) -> ExpectedStore {
     let documents = store.documents("laboratory").await.unwrap().into_iter().collect();
     let mut accounts = BTreeMap::new();
-    for account in store.accounts().await.unwrap().into_iter().filter(|account| account.id.0 > ACCOUNTS) {
+    for account in store.accounts().await.unwrap().into_iter().filter(|account| account.id.0 > RETAINED) {
         assert!(store.secret(account.id, "receive").await.unwrap().is_some());
         accounts.insert(account.id.0, store.messages(Some(account.id), 0, usize::MAX).await.unwrap().len());
     }
     ExpectedStore { documents, accounts }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 fn rounds() -> (u64, u64) {
@@ -209,7 +272,8 @@ fn killed_at_random_nothing_is_lost_and_nothing_is_there_twice() {
     while left > 0 {
         let laboratory = Laboratory::new(random.next());
         for round in 1..=left.min(ROUNDS_OF_A_STORE) {
-            let mut child = laboratory.child(20, None);
+            let upkeep = Upkeep::of_round(random.next());
+            let mut child = laboratory.child(Task::Receive { steps: 20, upkeep }, None);
             let moment = Instant::now() + Duration::from_micros(random.below(usual));
             while Instant::now() < moment && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_micros(500));

@@ -148,6 +148,29 @@ async fn a_clock_that_was_set_back_makes_no_mail_look_old() {
     assert_eq!(home.check().await, "");
 }
 
+/// A look begins at the first message that has octets, and once a day at the first of all.
+#[tokio::test]
+async fn what_is_given_up_is_not_looked_at_again_and_again() {
+    let home = Home::with_account().await;
+    let inbox = scope("INBOX", "1");
+    for id in ["1", "2", "3", "4"] {
+        receive(&home, &inbox, &[(arrival(id), id.as_bytes())]).await;
+    }
+    let swept = async |home: &Home| home.store.documents("store/swept").await.unwrap();
+    assert_eq!(retain(&home, Retention { up_to: 2, ..ALL }).await, 2);
+    let before = swept(&home).await;
+    assert_eq!((before.len(), before[0].1[0]), (1, 3), "the first with octets: {before:?}");
+    assert_eq!(retain(&home, Retention { up_to: 2, ..ALL }).await, 0);
+    assert_eq!(swept(&home).await, before, "nothing is written where nothing is new");
+    assert_eq!(retain(&home, ALL).await, 2);
+    receive(&home, &inbox, &[(arrival("5"), b"5")]).await;
+    assert_eq!(retain(&home, ALL).await, 1);
+    assert_eq!(swept(&home).await[0].1[0], 6);
+    home.store.remove_account(AccountId(1)).await.unwrap();
+    assert!(swept(&home).await.is_empty());
+    assert_eq!(home.check().await, "");
+}
+
 #[tokio::test]
 async fn a_head_of_before_is_read() {
     let head = <HeadRecord as Record>::decode(&[1, 3, 4, 5, 6, 7]).unwrap();

@@ -10,16 +10,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::workload::{ACCOUNTS, Act, Expected, OF_STORE, RECEIVED, StoreAct, id_of, octets_of, scope_at, store_act};
+use super::upkeep::Upkeep;
+use super::workload::{
+    ACCOUNTS, Act, Expected, GIVEN_UP, KEPT_STEPS, OF_A_STEP, OF_STORE, RECEIVED, RETAINED, StoreAct, id_of, octets_of, scope_at, store_act,
+};
+use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::model::message::{Change, Scope};
 use crate::model::name::AccountId;
 use crate::secret::Secret;
+use crate::store::failpoint::Failpoint;
 use crate::store::tests::{account, arrival, scope};
-use crate::store::{Error, Intake, Store};
+use crate::store::{Error, Intake, Retention, Store};
 
 /// Holds the [`Orders`] of a child.
 pub(super) const VARIABLE: &str = "POSTRIDER_TEST_LABORATORY";
+
+/// Written at the end, beside the log: how often each failpoint was passed.
+pub(super) const PASSED: &str = "passed";
 
 /// Failures in a row after which a child gives up.
 const TRIES: u32 = 3;
@@ -30,8 +38,16 @@ pub(super) struct Orders {
     pub(super) home: PathBuf,
     pub(super) log: PathBuf,
     pub(super) seed: u64,
-    /// Steps of each account.
-    pub(super) steps: u64,
+    pub(super) task: Task,
+}
+
+/// What it does to the store.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// Receive: so many steps of each account, and beside it one act of upkeep, or none.
+    Receive { steps: u64, upkeep: Option<Upkeep> },
+    /// Nothing but this.
+    Only(Upkeep),
 }
 
 #[test]
@@ -39,10 +55,21 @@ pub(super) struct Orders {
 fn process() {
     let orders: Orders = serde_json::from_str(&std::env::var(VARIABLE).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let passed = orders.log.with_file_name(PASSED);
     runtime.block_on(run(Arc::new(orders)));
+    let counts = Failpoint::ALL.map(|point| (format!("{point:?}"), point.passed()));
+    std::fs::write(passed, serde_json::to_vec(&counts).unwrap()).unwrap();
 }
 
 async fn run(orders: Arc<Orders>) {
+    let (steps, upkeep) = match orders.task {
+        Task::Receive { steps, upkeep } => (steps, upkeep),
+        Task::Only(upkeep) => {
+            // A step of it that fails is for the next one to deal with.
+            let _ = upkeep.carry_out_alone(&orders).await;
+            return;
+        }
+    };
     // Sled writes a snapshot whenever it opens a tree and when it closes it; whoever ends it then leaves the draft.
     let records = orders.home.join("store/records");
     if records.is_dir() {
@@ -50,18 +77,22 @@ async fn run(orders: Arc<Orders>) {
     }
     // A failpoint of opening may have failed it: that is for the next one to deal with.
     let Ok(store) = super::open_soon(&orders.home).await else { return };
-    for id in 1..=ACCOUNTS {
+    for id in 1..=RETAINED {
         if store.put_account(account(id, &format!("a{id}")), Vec::new()).await.is_err() {
             return;
         }
     }
-    let mut tasks: Vec<_> = (1..=ACCOUNTS).map(|id| tokio::spawn(receive(store.clone(), Arc::clone(&orders), id))).collect();
-    tasks.push(tokio::spawn(keep_store(store.clone(), Arc::clone(&orders))));
-    let compacting = tokio::spawn(compact(store.clone(), orders.steps));
+    let mut tasks: Vec<_> = (1..=ACCOUNTS).map(|id| tokio::spawn(receive(store.clone(), Arc::clone(&orders), id, steps))).collect();
+    tasks.push(tokio::spawn(keep_store(store.clone(), Arc::clone(&orders), steps)));
+    tasks.push(tokio::spawn(receive_and_give_up(store.clone(), Arc::clone(&orders), steps)));
+    tasks.push(tokio::spawn(compact(store.clone(), steps)));
+    if let Some(upkeep) = upkeep {
+        let (store, orders) = (store.clone(), Arc::clone(&orders));
+        tasks.push(tokio::spawn(async move { drop(upkeep.carry_out(&store, &orders).await) }));
+    }
     for task in tasks {
         task.await.unwrap();
     }
-    compacting.await.unwrap();
     let _ = store.close().await;
 }
 
@@ -80,10 +111,10 @@ async fn compact(store: Store, times: u64) {
 }
 
 /// One account's steps, from the one that its cursor says.
-async fn receive(store: Store, orders: Arc<Orders>, id: u32) {
+async fn receive(store: Store, orders: Arc<Orders>, id: u32, steps: u64) {
     let mut failures = 0;
     let mut done = 0;
-    while done < orders.steps && failures < TRIES {
+    while done < steps && failures < TRIES {
         let Ok(cursor) = store.cursor(AccountId(id), Some("INBOX")).await else { return };
         let step = step_of(cursor) + 1;
         let expected = Expected::after(orders.seed, id, step - 1);
@@ -120,9 +151,9 @@ async fn one_step(store: &Store, orders: &Orders, id: u32, step: u64, acts: Vec<
 }
 
 /// Documents, and accounts that come and go. A step that was begun and not acknowledged is done again.
-async fn keep_store(store: Store, orders: Arc<Orders>) {
+async fn keep_store(store: Store, orders: Arc<Orders>, steps: u64) {
     let first = super::Progress::read(&orders.log).done(OF_STORE) + 1;
-    for step in first..first + orders.steps {
+    for step in first..first + steps {
         note(&orders, "begin", OF_STORE, step);
         let done = match store_act(orders.seed, step) {
             StoreAct::Document { key, octets } => store.put_document("laboratory", &key, &octets).await,
@@ -140,6 +171,38 @@ async fn keep_store(store: Store, orders: Arc<Orders>) {
             return;
         }
         note(&orders, "done", OF_STORE, step);
+    }
+}
+
+/// Messages of which only those of the last steps are kept.
+async fn receive_and_give_up(store: Store, orders: Arc<Orders>, steps: u64) {
+    let account = AccountId(RETAINED);
+    for _ in 0..steps {
+        let Ok(cursor) = store.cursor(account, Some("INBOX")).await else { return };
+        let step = step_of(cursor) + 1;
+        note(&orders, "begin", RETAINED, step);
+        let intake = store.intake(account);
+        for number in 0..OF_A_STEP {
+            let octets = octets_of(orders.seed, RETAINED, (step, number));
+            if hand_over(&intake, scope("INBOX", "1"), &id_of((step, number)), &octets).await.is_err() {
+                return;
+            }
+        }
+        if intake.checkpoint(scope("INBOX", "1"), step.to_be_bytes().to_vec()).await.is_err() {
+            return;
+        }
+        note(&orders, "done", RETAINED, step);
+        let last = step.saturating_sub(KEPT_STEPS);
+        let Ok(held) = store.messages(Some(account), 0, usize::MAX).await else { return };
+        let is_over = |subject: &str| subject.split_once('.').is_some_and(|(step, _)| step.parse::<u64>().unwrap() <= last);
+        let over = held.iter().filter(|held| held.subject.as_deref().is_some_and(is_over)).map(|held| held.sequence);
+        let Some(up_to) = over.max() else { continue };
+        note(&orders, "begin", GIVEN_UP, last);
+        let retention = Retention { stored_before: Timestamp(u64::MAX), up_to };
+        if store.retain(account, retention, Timestamp::now()).await.is_err() {
+            return;
+        }
+        note(&orders, "done", GIVEN_UP, last);
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 
 /// Steps of each account: enough to pass every failpoint several times.
 const STEPS: u64 = 6;
+const RECEIVE: Task = Task::Receive { steps: STEPS, upkeep: None };
 
 /// Calls that change what is on disk. In the sources of the store they stand inside a failpoint.
 const CALLS: &[&str] = &[
@@ -35,13 +36,13 @@ fn a_child_killed_before_and_after_every_step() {
         for (moment, passing) in ["before", "after"].into_iter().flat_map(|moment| first_passings(point).map(move |at| (moment, at))) {
             let laboratory = Laboratory::new(random.next());
             let first = format!("{point:?} {moment} kill {passing}");
-            if laboratory.run(STEPS, Some(&first)).success() {
+            if laboratory.run(RECEIVE, Some(&first)).success() {
                 // Only a store that is there passes it.
-                assert!(laboratory.run(STEPS, Some(&first)).signal() == Some(9), "{first}: no child passes it");
+                assert!(laboratory.run(RECEIVE, Some(&first)).signal() == Some(9), "{first}: no child passes it");
             }
             laboratory.verify(&first);
             let later = format!("{point:?} {moment} kill {}", 1 + random.below(4));
-            laboratory.run(STEPS, Some(&later));
+            laboratory.run(RECEIVE, Some(&later));
             laboratory.verify(&format!("{first}, then {later}"));
         }
     }
@@ -64,10 +65,10 @@ fn a_step_that_fails_loses_nothing_else() {
             let laboratory = Laboratory::new(random.next());
             for passing in [1, 2 + random.below(8)] {
                 let words = format!("{point:?} {moment} fail {passing}");
-                laboratory.run(STEPS, Some(&words));
+                laboratory.run(RECEIVE, Some(&words));
                 laboratory.verify(&words);
             }
-            laboratory.run(STEPS, None);
+            laboratory.run(RECEIVE, None);
             laboratory.verify(&format!("{point:?} {moment} fail, then to the end"));
             let progress = laboratory.progress();
             assert!((1..=ACCOUNTS).all(|id| progress.done(id) >= STEPS), "{point:?} {moment}: {progress:?}");

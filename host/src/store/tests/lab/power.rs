@@ -29,7 +29,8 @@ fn one_disk(seed: u64, rounds: u64) -> u64 {
     let mut cut = 0;
     for round in 1..=rounds {
         disk.cut_at(random.below(OPERATIONS));
-        let mut child = laboratory.child(20, None);
+        let upkeep = Upkeep::of_round(random.next());
+        let mut child = laboratory.child(Task::Receive { steps: 20, upkeep }, None);
         let end = Instant::now() + HANGS_AFTER;
         while !disk.is_off() && child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "a child hangs, round {round} of seed {seed}\n{}", laboratory.words());

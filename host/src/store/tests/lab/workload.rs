@@ -10,6 +10,16 @@ use crate::store::tests::scope;
 /// Accounts that receive all the time. Others come and go.
 pub(super) const ACCOUNTS: u32 = 3;
 
+/// The account whose messages are given up after some steps.
+pub(super) const RETAINED: u32 = ACCOUNTS + 1;
+
+/// In the log: up to which step they were given up.
+pub(super) const GIVEN_UP: u32 = RETAINED + 1;
+
+/// Messages of each step of that account, and the steps that are kept.
+pub(super) const OF_A_STEP: u64 = 5;
+pub(super) const KEPT_STEPS: u64 = 3;
+
 /// The account of the steps that are about the store as a whole.
 pub(super) const OF_STORE: u32 = 0;
 
@@ -169,14 +179,26 @@ pub(super) fn store_act(seed: u64, step: u64) -> StoreAct {
 impl ExpectedStore {
     pub(super) fn after(seed: u64, steps: u64) -> Self {
         let mut expected = Self::default();
-        for step in 1..=steps {
-            match store_act(seed, step) {
-                StoreAct::Document { key, octets } => drop(expected.documents.insert(key, octets)),
-                StoreAct::Account(account) => drop(expected.accounts.insert(account, 0)),
-                StoreAct::Receive(account) => drop(expected.accounts.insert(account, RECEIVED)),
-                StoreAct::Remove(account) => drop(expected.accounts.remove(&account)),
-            }
-        }
+        (1..=steps).for_each(|step| expected.take(store_act(seed, step)));
         expected
+    }
+
+    /// Whether it was like this after some step up to the given one.
+    pub(super) fn was_ever(&self, seed: u64, last: u64) -> bool {
+        let mut expected = Self::default();
+        *self == expected
+            || (1..=last).any(|step| {
+                expected.take(store_act(seed, step));
+                *self == expected
+            })
+    }
+
+    fn take(&mut self, act: StoreAct) {
+        match act {
+            StoreAct::Document { key, octets } => drop(self.documents.insert(key, octets)),
+            StoreAct::Account(account) => drop(self.accounts.insert(account, 0)),
+            StoreAct::Receive(account) => drop(self.accounts.insert(account, RECEIVED)),
+            StoreAct::Remove(account) => drop(self.accounts.remove(&account)),
+        }
     }
 }
