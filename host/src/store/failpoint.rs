@@ -43,8 +43,6 @@ pub(super) enum Failpoint {
     TreeSync,
     /// What an earlier process left of the tree is synced when opening.
     TreeResync,
-    /// A file of a large value is synced.
-    BlobSync,
     /// The watermark's file is opened.
     WatermarkOpen,
     /// A slot is written, and synced.
@@ -88,7 +86,7 @@ pub(super) mod armed {
 
     impl Failpoint {
         /// In the order of their declaration; the match below does not compile without a new one.
-        pub(in crate::store) const ALL: [Self; 27] = [
+        pub(in crate::store) const ALL: [Self; 26] = [
             Self::FolderMake,
             Self::FolderSync,
             Self::DraftWrite,
@@ -111,7 +109,6 @@ pub(super) mod armed {
             Self::TreeFlush,
             Self::TreeSync,
             Self::TreeResync,
-            Self::BlobSync,
             Self::WatermarkOpen,
             Self::WatermarkWrite,
             Self::WatermarkSync,

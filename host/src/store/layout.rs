@@ -51,6 +51,9 @@ pub(super) mod kind {
     /// account: removed, its records are being cleared away (index).
     pub(in crate::store) const REMOVED: u8 = b'x';
 
+    /// nonce, number -> a further piece of a long value.
+    pub(in crate::store) const PIECE: u8 = b'p';
+
     /// The kinds whose values are sealed. The others say nothing that their keys do not, and are checked against sealed records.
     pub(in crate::store) const SEALED: [u8; 9] = [HEAD, ACCOUNT, COUNTS, SECRET, FOLDER, STATE, MESSAGE, IDENTITY, DOCUMENT];
     /// The kinds whose values are plain.
@@ -60,6 +63,15 @@ pub(super) mod kind {
 }
 
 pub(super) const HEAD_KEY: &[u8] = &[kind::HEAD];
+
+/// A further piece of the value that was sealed under `nonce`, counted from 1.
+pub(super) fn piece(nonce: &[u8], number: u16) -> Vec<u8> {
+    join(kind::PIECE, &[nonce, &number.to_be_bytes()])
+}
+
+pub(super) fn is_piece(key: &[u8]) -> bool {
+    key.first() == Some(&kind::PIECE)
+}
 
 /// The keys of `kind` that belong to `account` begin so.
 pub(super) fn of_account(kind: u8, account: AccountId) -> Vec<u8> {

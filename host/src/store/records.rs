@@ -2,31 +2,32 @@
 //!
 //! One tree holds every kind of record, because a `sled::Batch` is atomic over one tree: `apply_batch` pins the log and writes the
 //! number of the batch's last log entry into its first one, and recovery stops before a batch whose last entry is not there. So a
-//! batch is recovered whole or not at all, whatever the kernel wrote of it. What `flush` leaves undone (it does not reach the
-//! device, nor the file's size), [`Records::sync`] does.
+//! batch is recovered whole or not at all, whatever the kernel wrote of it; as long as no value stands in a file of its own
+//! (`pieces`), and what sled takes for durable is durable (`barrier`).
 
-use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, RecordsError};
 use super::failpoint::{Failpoint, at};
 use super::files;
 use super::keyring::Keyring;
-use super::layout::{HEAD_KEY, kind};
+use super::layout::{HEAD_KEY, is_piece, kind};
 use super::record::{HeadRecord, Record};
 use super::seal::IndexKey;
 use super::snapshots;
 
+mod barrier;
+mod pieces;
+
 const CACHE_OCTETS: u64 = 64 << 20;
 
-/// Of a segment of sled's file. Tests see many of them written, given up and used again.
-const SEGMENT_OCTETS: usize = if cfg!(test) { 32 << 10 } else { 512 << 10 };
+/// Of a segment of sled's file, in a new store. Tests see many of them written, given up and used again.
+const SEGMENT_OCTETS: usize = if cfg!(test) { 256 << 10 } else { 512 << 10 };
 
 /// Sled's own lock lingers for a moment after a close in the same process; ours tells real owners apart before.
 const LOCK_TRIES: u32 = 100;
@@ -38,8 +39,6 @@ pub(super) struct Records {
     /// Sled's data file once more: syncing works on the file, not on who opened it.
     data: File,
     path: PathBuf,
-    /// Files for large values that are synced already; they are never written again.
-    blobs: Mutex<HashSet<OsString>>,
     keyring: Arc<Keyring>,
 }
 
@@ -54,11 +53,12 @@ impl Records {
         if is_new {
             remove_settings(path)?;
         }
+        let segment_octets = segment_octets(path)?;
         let mut tries = 0;
         let tree = loop {
             let config = sled::Config::new()
                 .path(path)
-                .segment_size(SEGMENT_OCTETS)
+                .segment_size(segment_octets)
                 .cache_capacity(CACHE_OCTETS)
                 .flush_every_ms(None)
                 .mode(sled::Mode::HighThroughput);
@@ -78,7 +78,7 @@ impl Records {
         };
         let data_path = path.join("db");
         let data = File::open(&data_path).map_err(Error::io("open", &data_path))?;
-        Ok(Self { tree, data, path: path.to_owned(), blobs: Mutex::default(), keyring })
+        Ok(Self { tree, data, path: path.to_owned(), keyring })
     }
 
     /// The folder of the tree.
@@ -97,14 +97,15 @@ impl Records {
 
     /// The record under `key`, opened.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.tree.get(key).map_err(|error| self.error("read", error))?;
-        value.map(|value| self.open_value(key, &value)).transpose()
+        self.raw(key)?.map(|value| self.open_value(key, &value)).transpose()
     }
 
-    /// The value under `key` as it lies.
+    /// The value under `key`, sealed as it is.
     pub(super) fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.tree.get(key).map_err(|error| self.error("read", error))?;
-        Ok(value.map(|value| value.to_vec()))
+        match self.tree.get(key).map_err(|error| self.error("read", error))? {
+            Some(value) if is_sealed(key) => self.whole(key, &value),
+            value => Ok(value.map(|value| value.to_vec())),
+        }
     }
 
     /// The record under `key`, decoded.
@@ -123,7 +124,7 @@ impl Records {
         let start = from.max(prefix.as_slice()).to_vec();
         self.tree
             .range(start..)
-            .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| self.error("read", error)))
+            .filter_map(|item| self.raw_of(item))
             .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
 
@@ -135,8 +136,21 @@ impl Records {
         self.tree
             .range(..end)
             .rev()
-            .map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| self.error("read", error)))
+            .filter_map(|item| self.raw_of(item))
             .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// An entry of the tree as a record; none: it is a piece of one, or was removed meanwhile.
+    fn raw_of(&self, item: sled::Result<(sled::IVec, sled::IVec)>) -> Option<Result<Raw, Error>> {
+        let (key, value) = match item {
+            Ok(entry) => entry,
+            Err(error) => return Some(Err(self.error("read", error))),
+        };
+        if is_piece(&key) {
+            return None;
+        }
+        let value = if is_sealed(&key) { self.whole(&key, &value).transpose()? } else { Ok(value.to_vec()) };
+        Some(value.map(|value| (key.to_vec(), value)))
     }
 
     /// A raw value, opened.
@@ -160,10 +174,13 @@ impl Records {
             match value {
                 Some(plain) if is_sealed(&key) => {
                     let sealed = sealer.seal_record(&key, &plain)?;
-                    batch.insert(key, sealed);
+                    self.put_sealed(&mut batch, key, sealed)?;
                 }
                 Some(plain) => batch.insert(key, plain),
-                None => batch.remove(key),
+                None => {
+                    self.remove_pieces(&mut batch, &key)?;
+                    batch.remove(key);
+                }
             }
         }
         at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
@@ -173,7 +190,11 @@ impl Records {
     pub(super) fn apply_raw(&self, records: &[(&[u8], &[u8])]) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in records {
-            batch.insert(*key, *value);
+            if is_sealed(key) {
+                self.put_sealed(&mut batch, key.to_vec(), value.to_vec())?;
+            } else {
+                batch.insert(*key, *value);
+            }
         }
         at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
     }
@@ -181,7 +202,6 @@ impl Records {
     /// Make durable what was applied.
     pub(super) fn sync(&self) -> Result<(), Error> {
         at(Failpoint::TreeFlush, || self.tree.flush()).map_err(|error| self.error("flush", error))?;
-        self.sync_blobs()?;
         at(Failpoint::TreeSync, || self.data.sync_data()).map_err(Error::io("sync the data file in", &self.path))
     }
 
@@ -190,30 +210,7 @@ impl Records {
         let settings = self.path.join("conf");
         let sync = || File::open(&settings)?.sync_all().and_then(|()| self.data.sync_all());
         at(Failpoint::TreeResync, sync).map_err(Error::io("sync the data file in", &self.path))?;
-        self.sync_blobs()?;
         files::sync_folder(&self.path)
-    }
-
-    /// Sync the files that sled makes for large values (above some 100 KiB: cursors, documents) and never syncs itself.
-    fn sync_blobs(&self) -> Result<(), Error> {
-        let folder = self.path.join("blobs");
-        let mut synced = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut there, mut has_new) = (HashSet::new(), false);
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
-            let name = entry.map_err(Error::io("list", &folder))?.file_name();
-            if !synced.contains(&name) {
-                let path = folder.join(&name);
-                match at(Failpoint::BlobSync, || File::open(&path)?.sync_all()) {
-                    // Sled has thrown it away meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    result => result.map_err(Error::io("sync", &path))?,
-                }
-                has_new = true;
-            }
-            there.insert(name);
-        }
-        *synced = there;
-        if has_new { files::sync_folder(&folder) } else { Ok(()) }
     }
 
     /// Put raw values past every seal, as somebody with the disk could.
@@ -236,6 +233,14 @@ impl Records {
     fn error(&self, operation: &'static str, error: sled::Error) -> Error {
         records_error(operation, &self.path, error)
     }
+}
+
+/// The size of segments of the tree in `path`, which is for its life; that of new ones where none is.
+fn segment_octets(path: &Path) -> Result<usize, Error> {
+    let settings = files::read(&path.join("conf"))?.unwrap_or_default();
+    let settings = String::from_utf8_lossy(&settings);
+    let octets = settings.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse().ok());
+    Ok(octets.unwrap_or(SEGMENT_OCTETS))
 }
 
 /// Remove sled's settings, which it makes anew. It never syncs them, so that those of a store whose making was cut off may be torn,
@@ -270,6 +275,7 @@ pub(super) fn place_of(key: &[u8]) -> String {
         Some(&kind::ADDRESS) => "address",
         Some(&kind::DOCUMENT) => "document",
         Some(&kind::REMOVED) => "removed account",
+        Some(&kind::PIECE) => "piece of a",
         _ => "unknown",
     };
     let rest = data_encoding::HEXLOWER.encode(key.get(1..).unwrap_or_default());

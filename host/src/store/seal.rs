@@ -171,6 +171,11 @@ pub(super) fn split_record(record: &[u8]) -> Result<(u32, &[u8; NONCE_OCTETS], &
     Ok((u32::from_be_bytes(*epoch), nonce, sealed))
 }
 
+/// The octets of a sealed record that no other has, whatever its condition.
+pub(super) fn nonce_of(record: &[u8]) -> &[u8] {
+    record.get(HEADER_OCTETS - NONCE_OCTETS..HEADER_OCTETS).unwrap_or_default()
+}
+
 /// A key of its own for each purpose.
 pub(super) fn derived(context: &str, key: &KeyOctets) -> KeyOctets {
     Zeroizing::new(blake3::derive_key(context, key.as_slice()))

@@ -214,6 +214,9 @@ impl Check<'_> {
                 self.find(None, None, &place_of(&key), "there is no such kind of record");
             }
         }
+        for key in self.open.records.surplus_pieces()? {
+            self.find(None, None, &place_of(&key), "the value that it belongs to is not there");
+        }
         Ok(())
     }
 

@@ -29,6 +29,10 @@ impl Repair<'_, '_> {
                 self.put_aside(key, "there is no such kind of record")?;
             }
         }
+        for key in self.open.records.surplus_pieces()? {
+            self.act(None, None, &place_of(&key), "put aside: the value that it belongs to is not there");
+            self.put_aside(key, "the value that it belongs to is not there")?;
+        }
         Ok(())
     }
 

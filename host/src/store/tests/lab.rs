@@ -107,6 +107,8 @@ impl Laboratory {
             self.compare(&store, round).await;
             let report = store.check(|_| {}).await.unwrap();
             assert!(report.is_clean(), "{round}: {:?}", report.findings);
+            let files = std::fs::read_dir(self.home.join("store/records/blobs")).unwrap().count();
+            assert_eq!(files, 0, "{round}: values in files that nobody syncs");
             assert_eq!(store.status().await.unwrap().damage, Vec::<String>::new(), "{round}");
             store.close().await.unwrap();
         });

@@ -71,8 +71,8 @@ fn commit_at_once() {
 
 /// Every call that waits for the disk.
 fn syncs() -> u64 {
-    use Failpoint::{BlobSync, FolderSync, SegmentSync, TreeFlush, TreeSync, WatermarkSync};
-    [BlobSync, FolderSync, SegmentSync, TreeFlush, TreeSync, WatermarkSync].into_iter().map(Failpoint::passed).sum()
+    use Failpoint::{FolderSync, SegmentSync, TreeFlush, TreeSync, WatermarkSync};
+    [FolderSync, SegmentSync, TreeFlush, TreeSync, WatermarkSync].into_iter().map(Failpoint::passed).sum()
 }
 
 #[test]
