@@ -20,8 +20,8 @@ pub enum Quirk {
     StrayLines,
     /// Exchange Online announces IMAP4rev2 to some and answers them by other rules.
     NoImap4rev2,
-    /// perdition passes on the AUTH= words of the server behind it and refuses AUTHENTICATE; T-Mobile's visual voice mail refuses every
-    /// mechanism that it lists.
+    /// perdition lists the AUTH= words that it was told of the server behind it and refuses AUTHENTICATE ("Mate, try AUTHENTICATE
+    /// <mechanism>"); T-Mobile's visual voice mail refuses every mechanism that it lists.
     NoSasl,
     /// Kerio Connect, and Dovecot over hashed passwords, list mechanisms by which they can let nobody in.
     PlainUnderTls,
