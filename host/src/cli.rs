@@ -32,6 +32,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use self::context::Context;
 use self::report::Report;
+use crate::connector::project::Sources;
 use crate::fault::{Fault, Kind};
 
 /// The whole command line.
@@ -110,9 +111,9 @@ enum Command {
     Generate(generate::Command),
 }
 
-/// Run the program with the process's arguments.
+/// Run the program with the process's arguments; `sources` are the files that `connector new` writes.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(sources: Sources) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The parser fails before it has told whether JSON is wanted.
     let report = Report::to_stderr(arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json"));
@@ -126,7 +127,7 @@ pub fn main() -> ExitCode {
     };
     trace::start(&cli.global, matches!(cli.command, Command::Run));
     process::keep_memory();
-    match start(cli, &matches, &report) {
+    match start(cli, &matches, &report, sources) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             report.fault(&fault);
@@ -148,13 +149,13 @@ fn look_for_descriptors() -> Result<(), Fault> {
     })
 }
 
-fn start(cli: Cli, matches: &ArgMatches, report: &Report) -> Result<u8, Fault> {
+fn start(cli: Cli, matches: &ArgMatches, report: &Report, sources: Sources) -> Result<u8, Fault> {
     look_for_descriptors()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Fault::new(Kind::Bug, "start the run-time").because(&error))?;
-    let context = Context::new(&cli.global, words_of(matches), report.clone())?;
+    let context = Context::new(&cli.global, words_of(matches), report.clone(), sources)?;
     let ended = runtime.block_on(Box::pin(cli.command.run(&context)));
     // A thread that waits for a terminal or a slow disk does not hold up the end: all that is owed to the disk has been waited for.
     runtime.shutdown_background();
@@ -211,6 +212,8 @@ mod tests {
             "postrider connector approve imap",
             "postrider connector remove imap",
             "postrider connector pack imap.wasm --manifest connector.toml --output out.wasm",
+            "postrider connector new my-mail --kind line",
+            "postrider connector new my-mail --kind rest --directory dir --sdk plugins/sdk",
             "postrider account add help --receive imap --server mail.example.com --port 993 --security tls --user help --password-stdin",
             "postrider account add help --receive imap --server mail.example.com --security none --user help --ca ca.pem --set limit.handles=32 --set x=",
             "postrider account list --home /tmp/x",
@@ -261,6 +264,9 @@ mod tests {
             "postrider account add Help --receive imap --server s --security tls --user u",
             "postrider account add help --receive imap --server s --security ssl --user u",
             "postrider account add help --receive imap --server s --port 70000 --user u",
+            "postrider connector new my-mail",
+            "postrider connector new my-mail --kind smtp",
+            "postrider connector new ../mail --kind line",
             "postrider account edit help --set novalue",
             "postrider account edit help --pin abcd",
             "postrider account edit help --network 10.0.0.0/33",

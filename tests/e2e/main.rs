@@ -12,6 +12,7 @@ mod account;
 mod backup;
 mod channel_binding;
 mod cli;
+mod connector_new;
 mod daemon;
 mod faults;
 mod harness_itself;

@@ -16,8 +16,12 @@ use crate::fault::{Fault, Kind};
 use crate::limits::COMPONENT_OCTETS;
 use crate::model::name::ConnectorId;
 
+mod new;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Make a project for a new connector, which builds, tests and packs as it is
+    New(new::Arguments),
     /// List the connectors of the home and of this program
     List,
     /// Show what a component's manifest says and asks for, without running it
@@ -57,6 +61,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) async fn run(self, context: &Context) -> Result<(), Fault> {
         match self {
+            Self::New(arguments) => new::run(context, arguments).await,
             Self::List => list(context).await,
             Self::Inspect { file } => {
                 let inspection = inspect(context, file).await?;

@@ -14,6 +14,7 @@ use super::report::Report;
 use super::unlock;
 use crate::api::service::Service;
 use crate::api::{Client, Event, Events, Execute, Reply, Request};
+use crate::connector::project::Sources;
 use crate::fault::{Fault, Kind};
 use crate::home::{Claim, Owner, Ownership, Paths};
 use crate::store::KeySource;
@@ -36,6 +37,8 @@ pub(super) struct Context {
     words: String,
     /// Open the store with its recovery key.
     pub(super) with_recovery: bool,
+    /// The files that `connector new` writes.
+    pub(super) sources: Sources,
 }
 
 /// Who carries requests out.
@@ -51,12 +54,12 @@ impl Context {
     ///
     /// # Errors
     /// Where no home can be told.
-    pub(super) fn new(global: &Global, words: String, report: Report) -> Result<Self, Fault> {
+    pub(super) fn new(global: &Global, words: String, report: Report, sources: Sources) -> Result<Self, Fault> {
         let paths = match &global.home {
             Some(home) => Paths::in_directory(home)?,
             None => Paths::of_user()?,
         };
-        Ok(Self { paths, output: Output { json: global.json }, report, words, with_recovery: global.recovery })
+        Ok(Self { paths, output: Output { json: global.json }, report, words, with_recovery: global.recovery, sources })
     }
 
     /// Carry `request` out; notes are printed, the other events go to `on_event`.

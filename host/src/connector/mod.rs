@@ -20,6 +20,7 @@ mod instance;
 pub mod manifest;
 pub mod pack;
 mod profile;
+pub mod project;
 mod receiving;
 pub mod registry;
 pub mod seam;

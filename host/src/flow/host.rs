@@ -222,7 +222,8 @@ impl Host {
         let context = SessionContext {
             account: account.name.clone(),
             http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &[], &limits)?,
-            endpoints: vec![(RECEIVE.to_owned(), endpoint)],
+            // What its manifest does not ask for was approved by nobody.
+            endpoints: manifest.endpoint(RECEIVE).map(|_| (RECEIVE.to_owned(), endpoint)).into_iter().collect(),
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
             limits,

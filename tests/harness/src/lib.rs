@@ -27,4 +27,5 @@ pub mod postrider;
 pub mod proxy;
 pub mod relay;
 pub mod scripted;
+pub mod service;
 pub mod wait;

@@ -138,12 +138,14 @@ impl Service {
     }
 }
 
-/// What the connector's endpoint for receiving speaks.
+/// What the connector's endpoint for receiving speaks. One that only sends requests has none: its account's server is an origin, and no line is opened to it.
 fn receiving_protocol(manifest: &Manifest) -> Result<Protocol, Fault> {
-    manifest.endpoint(RECEIVE).map(|endpoint| endpoint.protocol).ok_or_else(|| {
-        Fault::new(Kind::Unsupported, format!("receive with the connector `{}`", manifest.id))
-            .because_words(format!("its manifest declares no endpoint `{RECEIVE}`"))
-    })
+    match manifest.endpoint(RECEIVE) {
+        Some(endpoint) => Ok(endpoint.protocol),
+        None if !manifest.origins.is_empty() => Ok(Protocol::Stream),
+        None => Err(Fault::new(Kind::Unsupported, format!("receive with the connector `{}`", manifest.id))
+            .because_words(format!("its manifest declares neither an endpoint `{RECEIVE}` nor an origin"))),
+    }
 }
 
 /// The connector's settings that `form` names written over `kept`; those with an empty value are left out.
