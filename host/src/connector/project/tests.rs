@@ -95,3 +95,24 @@ fn names_are_those_that_cargo_and_manifests_take() {
         assert!(error.to_string().contains(&format!("`{reserved}-mail`")), "{error}");
     }
 }
+
+#[test]
+fn every_file_is_carried() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let embedded = fs::read_to_string(root.join("plugins/template/embedded.rs")).unwrap();
+    let mut missing = Vec::new();
+    for folder in ["plugins/sdk/src", "wit/deps", "plugins/template/line", "plugins/template/rest"] {
+        for file in files(&root.join(folder)) {
+            let path = file.strip_prefix(&root).unwrap().to_str().unwrap();
+            if !embedded.contains(&format!("    \"{path}\",\n")) {
+                missing.push(path.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "missing in `plugins/template/embedded.rs`: {missing:#?}");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
