@@ -1,4 +1,12 @@
-//! Making the contract's errors, and saying where they happened.
+//! Making the contract's errors, and saying where they happened. [`Failure`] says what each kind makes the host do (`wit/deps/types.wit`).
+//!
+//! ```
+//! use postrider_connector::types::{Error, Failure};
+//!
+//! let error = Error::new(Failure::Throttled, "too many requests").with_code("LIMIT").with_retry_after_ms(30_000).at("FETCH in INBOX");
+//! assert_eq!(error.message, "FETCH in INBOX: too many requests");
+//! assert!(!error.concerns_one_message(), "the whole account is to wait");
+//! ```
 
 use crate::types::{Error, Failure};
 
@@ -22,6 +30,13 @@ impl Error {
         self
     }
 
+    /// With the milliseconds to wait before the next attempt, where the server named a time. The host waits that long before it opens another session.
+    #[must_use]
+    pub const fn with_retry_after_ms(mut self, ms: u64) -> Self {
+        self.retry_after_ms = Some(ms);
+        self
+    }
+
     /// With where it happened put before the words: "FETCH in INBOX: ...".
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
@@ -30,6 +45,13 @@ impl Error {
     }
 
     /// Whether this is about one message only, so that it is set aside and the rest goes on.
+    ///
+    /// ```
+    /// use postrider_connector::types::{Error, Failure};
+    ///
+    /// assert!(Error::new(Failure::TooLarge, "it has 3 GB").concerns_one_message());
+    /// assert!(!Error::new(Failure::Unreachable, "the line is lost").concerns_one_message());
+    /// ```
     #[must_use]
     pub const fn concerns_one_message(&self) -> bool {
         matches!(self.kind, Failure::TooLarge | Failure::Malformed | Failure::Conflict | Failure::Permanent | Failure::Gone)

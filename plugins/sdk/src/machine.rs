@@ -6,6 +6,39 @@ use std::collections::VecDeque;
 use crate::types::{Arrival, Change, Error, Level, Page, Scope};
 
 /// A conversation, or a part of one that ends with an output.
+///
+/// ```
+/// use postrider_connector::line::{Line, LineReader};
+/// use postrider_connector::machine::{Actions, Input, Machine, Step};
+/// use postrider_connector::testing::{Script, World};
+/// use postrider_connector::types::{Error, Failure};
+///
+/// /// Asks for the greeting again, and ends with it.
+/// struct Greeting(LineReader);
+///
+/// impl Machine for Greeting {
+///     type Output = String;
+///
+///     fn step(&mut self, input: Input, actions: &mut Actions) -> Result<Step<String>, Error> {
+///         match input {
+///             Input::Start => actions.write("HELLO\r\n"),
+///             Input::Octets(octets) => self.0.feed(octets),
+///             Input::End => return Err(Error::new(Failure::Unreachable, "the server closed the line")),
+///             Input::Lost(error) => return Err(error),
+///             _ => {}
+///         }
+///         Ok(match self.0.line() {
+///             Some(Line::Whole(line)) => Step::Done(String::from_utf8_lossy(line).into_owned()),
+///             Some(Line::TooLong(_)) => return Err(Error::new(Failure::Malformed, "the greeting is too long")),
+///             None => Step::Read,
+///         })
+///     }
+/// }
+///
+/// let script = Script::parse("C: HELLO\nS: welcome");
+/// let (words, _) = script.check(&World::default(), |player| player.run(&mut Greeting(LineReader::new(80))));
+/// assert_eq!(words, "welcome");
+/// ```
 pub trait Machine {
     /// What it comes to.
     type Output;
@@ -122,6 +155,23 @@ pub enum Step<T> {
 }
 
 /// Where a machine puts what is to be done, in order.
+///
+/// ```
+/// use postrider_connector::machine::{Action, Actions, Question};
+/// use postrider_connector::types::{Arrival, Level, Scope};
+///
+/// let scope = || Scope { folder: Some("INBOX".to_owned()), generation: "7".to_owned() };
+/// let mut actions = Actions::default();
+/// actions.write("A1 NOOP\r\n");
+/// let message = actions.begin(scope(), Arrival::new("17"));
+/// actions.put(Action::Piece(message, b"Subject: hi\r\n\r\n".to_vec()));
+/// actions.put(Action::Finish(message, Ok(15)));
+/// // The answer to each carries its token.
+/// let checkpoint = actions.ask(Question::Checkpoint(scope(), b"17".to_vec()));
+/// actions.put(Action::Log(Level::Info, "one message".to_owned()));
+/// assert_ne!(message, checkpoint);
+/// assert!(matches!(actions.pop(), Some(Action::Write(octets)) if octets == b"A1 NOOP\r\n"));
+/// ```
 #[derive(Debug, Default)]
 pub struct Actions {
     queue: VecDeque<Action>,

@@ -2,26 +2,28 @@
 //! all at the same time, and holds back reading while the host is behind.
 
 mod outlet;
+mod outside;
+mod parcel;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use futures_util::future::{LocalBoxFuture, join};
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::bindings::receiver::postrider::mailbox::mailbox;
-use crate::bindings::receiver::postrider::runtime::runtime;
 use crate::bindings::receiver::postrider::transport::transport::Connection;
-use crate::bindings::receiver::{wit_future, wit_stream};
 use crate::machine::{Action, Actions, Answer, Input, Machine, Question, Step, Token};
-use crate::types::{Arrival, Error, Failure, Scope, StreamReader};
+use crate::types::{Error, Failure, StreamReader};
 
 pub use self::outlet::{Outlet, give};
+pub(crate) use self::outside::ask;
+use self::outside::{Component, Outside};
+use self::parcel::Parcel;
 
 /// Octets that one read asks for: the host's most.
 const READ_OCTETS: u32 = 64 << 10;
@@ -46,6 +48,23 @@ const CALLS: usize = 32;
 const IDLE_READ_MS: u64 = 60_000;
 
 /// What stands around a machine while it runs.
+///
+/// ```no_run
+/// use std::future::pending;
+/// use std::pin::pin;
+///
+/// use postrider_connector::bindings::receiver::postrider::transport::transport::Connection;
+/// use postrider_connector::machine::Machine;
+/// use postrider_connector::pump::{self, Surroundings};
+/// use postrider_connector::types::Error;
+///
+/// /// Run one conversation on a new line, which nobody else wants and which may take its time.
+/// async fn converse<M: Machine>(machine: &mut M) -> Result<M::Output, Error> {
+///     let (connection, _opening) = Connection::open("receive".to_owned()).await?;
+///     let around = Surroundings { connection: &connection, wanted: pin!(pending()), time_up: pin!(pending()) };
+///     pump::run(machine, around).await
+/// }
+/// ```
 pub struct Surroundings<'a> {
     /// The line.
     pub connection: &'a Connection,
@@ -61,7 +80,7 @@ pub struct Surroundings<'a> {
 /// The machine's (a line that fails is its [`Input::Lost`]), or `malformed` where a machine waits for nothing (a fault of the connector). The line is then not
 /// to be used again: what is outstanding on it is unknown.
 pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Result<M::Output, Error> {
-    run_in(machine, Pump::new(around.connection), around).await
+    drive(machine, Pump::new(&Component::new(around.connection, None)), around.wanted, around.time_up).await
 }
 
 /// Run `machine` with the stream that the call brought, for its [`Question::Draw`]s.
@@ -69,8 +88,7 @@ pub async fn run<M: Machine>(machine: &mut M, around: Surroundings<'_>) -> Resul
 /// # Errors
 /// As [`run`].
 pub async fn run_drawing<M: Machine>(machine: &mut M, around: Surroundings<'_>, octets: StreamReader<u8>) -> Result<M::Output, Error> {
-    let pump = Pump { drawn: Some(octets), ..Pump::new(around.connection) };
-    run_in(machine, pump, around).await
+    drive(machine, Pump::new(&Component::new(around.connection, Some(octets))), around.wanted, around.time_up).await
 }
 
 /// Run `machine`, and put what it gives ([`Action::Give`]) into `outlet`. Reading is held back while more than half a MiB of it waits for the host.
@@ -79,12 +97,18 @@ pub async fn run_drawing<M: Machine>(machine: &mut M, around: Surroundings<'_>, 
 /// As [`run`].
 pub async fn run_giving<M: Machine>(machine: &mut M, around: Surroundings<'_>, outlet: &Outlet) -> Result<M::Output, Error> {
     let given = outlet.parcel();
-    let pump = Pump { backlog: Rc::clone(&given.backlog), given: Some(given), ..Pump::new(around.connection) };
-    run_in(machine, pump, around).await
+    let outside = Component::new(around.connection, None);
+    let pump = Pump { backlog: Rc::clone(&given.backlog), given: Some(given), ..Pump::new(&outside) };
+    drive(machine, pump, around.wanted, around.time_up).await
 }
 
-async fn run_in<M: Machine>(machine: &mut M, mut pump: Pump<'_>, around: Surroundings<'_>) -> Result<M::Output, Error> {
-    let (mut wanted, mut time_up) = (Some(around.wanted), Some(around.time_up));
+async fn drive<M: Machine, O: Outside>(
+    machine: &mut M,
+    mut pump: Pump<'_, O>,
+    wanted: Pin<&mut dyn Future<Output = ()>>,
+    time_up: Pin<&mut dyn Future<Output = ()>>,
+) -> Result<M::Output, Error> {
+    let (mut wanted, mut time_up) = (Some(wanted), Some(time_up));
     let mut input = Input::Start;
     loop {
         let step = machine.step(input, &mut pump.actions)?;
@@ -141,7 +165,7 @@ enum Event {
     Written(Result<(), Error>),
     Timer(u64),
     Answer(Token, Answer),
-    Drawn(Token, Option<StreamReader<u8>>, Vec<u8>),
+    Drawn(Token, Option<Vec<u8>>),
     TimeUp,
     Wanted,
     /// The host caught up.
@@ -150,8 +174,8 @@ enum Event {
     Stuck,
 }
 
-struct Pump<'a> {
-    connection: &'a Connection,
+struct Pump<'a, O> {
+    outside: &'a O,
     actions: Actions,
     events: FuturesUnordered<LocalBoxFuture<'a, Event>>,
     outbox: Vec<u8>,
@@ -172,18 +196,16 @@ struct Pump<'a> {
     backlog: Rc<Cell<usize>>,
     /// Messages that the host has not answered for.
     taking: usize,
-    /// The stream that the call brought, while nothing is being drawn from it.
-    drawn: Option<StreamReader<u8>>,
-    /// Who wants its next octets.
+    /// Who wants the next octets of the stream that the call brought.
     draw: Option<Token>,
     /// Where what the call gives back goes.
     given: Option<Rc<Parcel>>,
 }
 
-impl<'a> Pump<'a> {
-    fn new(connection: &'a Connection) -> Self {
+impl<'a, O: Outside> Pump<'a, O> {
+    fn new(outside: &'a O) -> Self {
         Self {
-            connection,
+            outside,
             actions: Actions::default(),
             events: FuturesUnordered::new(),
             outbox: Vec::new(),
@@ -197,23 +219,23 @@ impl<'a> Pump<'a> {
             calls: 0,
             backlog: Rc::default(),
             taking: 0,
-            drawn: None,
             draw: None,
             given: None,
         }
     }
 
     fn act(&mut self) {
+        let outside = self.outside;
         while let Some(action) = self.actions.pop() {
             match action {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
                 Action::Ask(token, Question::Draw) => self.draw = Some(token),
-                Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, ask(question).await) })),
+                Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, outside.ask(question).await) })),
                 Action::Begin(token, scope, arrival) => {
                     let parcel = Rc::new(Parcel::new(Rc::clone(&self.backlog)));
                     self.deliveries.insert(token, Rc::clone(&parcel));
                     self.taking += 1;
-                    self.call(Box::pin(async move { Event::Answer(token, Answer::Done(deliver(scope, *arrival, &parcel).await)) }));
+                    self.call(Box::pin(async move { Event::Answer(token, Answer::Done(outside.deliver(scope, *arrival, &parcel).await)) }));
                 }
                 Action::Piece(token, octets) => {
                     if let Some(parcel) = self.deliveries.get(&token) {
@@ -230,13 +252,13 @@ impl<'a> Pump<'a> {
                     let timer = self.timer;
                     if let Some(ms) = after {
                         self.events.push(Box::pin(async move {
-                            runtime::sleep(ms).await;
+                            outside.sleep(ms).await;
                             Event::Timer(timer)
                         }));
                     }
                 }
-                Action::Progress(scope, done, total) => mailbox::progress(&scope, done, total),
-                Action::Log(level, message) => runtime::log(level, &message),
+                Action::Progress(scope, done, total) => outside.progress(&scope, done, total),
+                Action::Log(level, message) => outside.log(level, &message),
                 Action::Give(octets) => {
                     if let Some(given) = &self.given {
                         given.put(octets);
@@ -254,13 +276,8 @@ impl<'a> Pump<'a> {
             return;
         }
         if let Some(token) = self.draw.take() {
-            self.events.push(match self.drawn.take() {
-                Some(mut octets) => Box::pin(async move {
-                    let (_, piece) = octets.read(Vec::with_capacity(DRAW_OCTETS)).await;
-                    Event::Drawn(token, Some(octets), piece)
-                }),
-                None => Box::pin(ready(Event::Drawn(token, None, Vec::new()))),
-            });
+            let outside = self.outside;
+            self.events.push(Box::pin(async move { Event::Drawn(token, outside.draw(DRAW_OCTETS).await) }));
         }
     }
 
@@ -288,9 +305,9 @@ impl<'a> Pump<'a> {
         }
         let rest = self.outbox.split_off(self.outbox.len().min(WRITE_OCTETS));
         let octets = mem::replace(&mut self.outbox, rest);
-        let connection = self.connection;
+        let outside = self.outside;
         self.writing = true;
-        self.events.push(Box::pin(async move { Event::Written(connection.write(octets).await) }));
+        self.events.push(Box::pin(async move { Event::Written(outside.write(octets).await) }));
     }
 
     fn may_read(&self) -> bool {
@@ -300,15 +317,15 @@ impl<'a> Pump<'a> {
     /// Whether nothing is read because what the call gives back is not taken; `context` is woken when some of it is.
     fn waits_for_room(&self, context: &Context<'_>) -> bool {
         let given = self.given.as_ref().filter(|_| !self.reading && self.backlog.get() > BACKLOG_OCTETS);
-        given.inspect(|given| given.inner.borrow_mut().room = Some(context.waker().clone())).is_some()
+        given.inspect(|given| given.wake_for_room(context.waker())).is_some()
     }
 
     fn read(&mut self, timeout_ms: Option<u64>) {
         if self.may_read() {
-            let connection = self.connection;
+            let outside = self.outside;
             self.reading = true;
             self.patient = timeout_ms.is_some();
-            self.events.push(Box::pin(async move { Event::Read(connection.read(READ_OCTETS, timeout_ms).await) }));
+            self.events.push(Box::pin(async move { Event::Read(outside.read(READ_OCTETS, timeout_ms).await) }));
         }
     }
 
@@ -345,10 +362,7 @@ impl<'a> Pump<'a> {
                 }
                 Input::Answer(token, answer)
             }
-            Event::Drawn(token, octets, piece) => {
-                self.drawn = octets;
-                Input::Answer(token, Answer::Octets((!piece.is_empty()).then_some(piece)))
-            }
+            Event::Drawn(token, piece) => Input::Answer(token, Answer::Octets(piece)),
             Event::TimeUp => Input::TimeUp,
             Event::Wanted => Input::Wanted,
             Event::Stuck => return Err(Error::new(Failure::Malformed, "the conversation waits for nothing: a fault of the connector")),
@@ -380,123 +394,5 @@ fn is_time_out(error: &Error) -> bool {
     error.kind == Failure::Unreachable && error.code.as_deref() == Some("TIMEOUT")
 }
 
-pub(crate) async fn ask(question: Question) -> Answer {
-    match question {
-        Question::Unseen(scope, ids) => Answer::Ids(mailbox::unseen(scope, ids).await),
-        Question::Known(scope, after, max) => Answer::Page(mailbox::known(scope, after, max).await),
-        Question::Recognise(scope, arrivals) => Answer::Recognised(mailbox::recognise(scope, arrivals).await),
-        Question::Expendable(scope, after, max) => Answer::Page(mailbox::expendable(scope, after, max).await),
-        Question::SetAside(scope, arrival, reason) => Answer::Done(mailbox::set_aside(scope, *arrival, reason).await),
-        Question::Changed(scope, changes) => Answer::Done(mailbox::changed(scope, changes).await),
-        Question::Removed(scope, ids) => Answer::Done(mailbox::removed(scope, ids).await),
-        Question::Retired(scope) => Answer::Done(mailbox::retired(scope).await),
-        Question::Checkpoint(scope, cursor) => Answer::Done(mailbox::checkpoint(scope, cursor).await),
-        // The pump's own.
-        Question::Draw => Answer::Octets(None),
-    }
-}
-
-/// Hand one message to the host, as its pieces come.
-async fn deliver(scope: Scope, arrival: Arrival, parcel: &Parcel) -> Result<(), Error> {
-    let (mut octets, reader) = wit_stream::new();
-    // What is written when this future is dropped in the middle: the end of a stream alone looks like success.
-    let (finished, count) = wit_future::new(|| Err(Error::new(Failure::Cancelled, "the message was given up before its end")));
-    let feed = async move {
-        while let Some(piece) = parcel.next().await {
-            let length = piece.len();
-            let left = octets.write_all(piece).await;
-            parcel.settle(length);
-            if !left.is_empty() {
-                // The host wants no more of it; its answer says why.
-                parcel.refuse();
-            }
-        }
-        drop(octets);
-        let count = parcel.count().unwrap_or_else(|| Err(Error::new(Failure::Cancelled, "the message has no end")));
-        // Where nobody reads the count the call was refused, and its answer says why.
-        let _ = finished.write(count).await;
-    };
-    join(mailbox::deliver(scope, arrival, reader, count), feed).await.0
-}
-
-/// The pieces of one message between the machine and the host.
-struct Parcel {
-    inner: RefCell<Contents>,
-    backlog: Rc<Cell<usize>>,
-}
-
-#[derive(Default)]
-struct Contents {
-    pieces: VecDeque<Vec<u8>>,
-    count: Option<Result<u64, Error>>,
-    refused: bool,
-    waker: Option<Waker>,
-    /// Who waits until fewer octets wait.
-    room: Option<Waker>,
-}
-
-impl Parcel {
-    fn new(backlog: Rc<Cell<usize>>) -> Self {
-        Self { inner: RefCell::default(), backlog }
-    }
-
-    fn put(&self, piece: Vec<u8>) {
-        let mut inner = self.inner.borrow_mut();
-        if inner.refused || piece.is_empty() {
-            return;
-        }
-        self.backlog.set(self.backlog.get() + piece.len());
-        inner.pieces.push_back(piece);
-        inner.wake();
-    }
-
-    fn finish(&self, count: Result<u64, Error>) {
-        let mut inner = self.inner.borrow_mut();
-        inner.count = Some(count);
-        inner.wake();
-    }
-
-    /// The next piece; none after the last.
-    async fn next(&self) -> Option<Vec<u8>> {
-        poll_fn(|context| {
-            let mut inner = self.inner.borrow_mut();
-            match inner.pieces.pop_front() {
-                Some(piece) => Poll::Ready(Some(piece)),
-                None if inner.count.is_some() || inner.refused => Poll::Ready(None),
-                None => {
-                    inner.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
-    }
-
-    fn count(&self) -> Option<Result<u64, Error>> {
-        self.inner.borrow_mut().count.take()
-    }
-
-    fn settle(&self, octets: usize) {
-        self.backlog.set(self.backlog.get().saturating_sub(octets));
-        if let Some(room) = self.inner.borrow_mut().room.take() {
-            room.wake();
-        }
-    }
-
-    fn refuse(&self) {
-        let pieces = {
-            let mut inner = self.inner.borrow_mut();
-            inner.refused = true;
-            mem::take(&mut inner.pieces)
-        };
-        self.settle(pieces.iter().map(Vec::len).sum());
-    }
-}
-
-impl Contents {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,10 @@
 //! ! wanted
 //! ```
 //!
+//! A conversation is played with [`Script::check`]; the host in memory is a [`World`]. Four things are held in every play: the outcome does not depend on cuts, an end that is none
+//! is told as `unreachable`, no cursor covers a message that was not handed over, and what came whole is made durable all the same (the last two with
+//! [`Script::with_cursor`]). For REST services there is [`Service`], whose plays hold the same.
+//!
 //! `C:` what the machine must send and `S:` what the server says, both with CRLF put behind; `S<` without; `!` a signal: `wanted`,
 //! `timer` or `time-up`. In server lines `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets.
 

@@ -10,8 +10,22 @@ use std::task::{Context, Poll, Waker};
 use futures_util::lock::{Mutex, MutexGuard};
 use futures_util::task::AtomicWaker;
 
-/// A value that one call at a time may use, first come, first served: a call that gives its turn up and takes it again comes after
-/// those that wait.
+/// A value that one call at a time may use:
+///
+/// ```
+/// use postrider_connector::testing::block_on;
+/// use postrider_connector::turn::Turn;
+///
+/// let folder = Turn::new("INBOX");
+/// block_on(async {
+///     let mut held = folder.take().await;
+///     *held = "Sent";
+///     // Another `take` waits until `held` is dropped, and `folder.wanted()` is ready meanwhile.
+/// });
+/// assert_eq!(*block_on(folder.take()), "Sent");
+/// ```
+///
+/// First come, first served: a call that gives its turn up and takes it again comes after those that wait.
 #[derive(Debug, Default)]
 pub struct Turn<T> {
     value: Mutex<T>,

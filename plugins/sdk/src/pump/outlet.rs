@@ -8,7 +8,7 @@ use std::task::Poll;
 use futures_util::future::join;
 use wit_bindgen::{FutureWriter, StreamWriter};
 
-use super::Parcel;
+use super::parcel::Parcel;
 use crate::bindings::receiver::{wit_future, wit_stream};
 use crate::types::{Error, Failure, FutureReader, StreamReader};
 
@@ -27,7 +27,7 @@ impl Outlet {
     }
 
     fn has_begun(&self) -> bool {
-        !self.0.inner.borrow().pieces.is_empty()
+        self.0.has_pieces()
     }
 
     async fn feed(&self, mut octets: StreamWriter<u8>, finished: FutureWriter<Result<u64, Error>>) {

@@ -8,6 +8,33 @@ use super::world::World;
 use crate::types::{Error, Failure};
 
 /// A dialogue.
+///
+/// ```
+/// use postrider_connector::machine::{Actions, Input, Machine, Step};
+/// use postrider_connector::testing::{Script, World};
+/// use postrider_connector::types::{Error, Failure};
+///
+/// /// Counts what the server sends until it says that it is over.
+/// struct Count(u64);
+///
+/// impl Machine for Count {
+///     type Output = u64;
+///
+///     fn step(&mut self, input: Input, _: &mut Actions) -> Result<Step<u64>, Error> {
+///         match input {
+///             Input::Octets(octets) => self.0 += octets.len() as u64,
+///             Input::End => return Err(Error::new(Failure::Unreachable, "the server closed the line")),
+///             Input::Lost(error) => return Err(error),
+///             _ => {}
+///         }
+///         Ok(if self.0 < 8 { Step::Read } else { Step::Done(self.0) })
+///     }
+/// }
+///
+/// let (count, world) = Script::parse("S: abcdef").check(&World::default(), |player| player.run(&mut Count(0)));
+/// assert_eq!(count, 8);
+/// assert!(world.checkpoints.is_empty());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Script {
     pub(super) lines: Vec<Line>,

@@ -9,6 +9,16 @@ use crate::types::{Arrival, Change, Error, Failure, Page, Scope};
 const IDS: usize = 10_000;
 
 /// What the host has.
+///
+/// ```
+/// use postrider_connector::testing::World;
+///
+/// let mut world = World::default();
+/// world.put("INBOX", "7", "17", b"Subject: hi\r\n\r\n", &["\\Seen"]);
+/// assert_eq!(world.ids("INBOX", "7"), ["17"]);
+/// assert_eq!(world.octets("INBOX", "7", "17"), Some(b"Subject: hi\r\n\r\n".as_slice()));
+/// assert_eq!(world.cursor("INBOX"), None, "no checkpoint yet");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct World {
     /// Messages by folder, generation and id.
