@@ -46,6 +46,7 @@ pub(crate) const FILES: postrider::connector::project::Sources = files![
     "plugins/sdk/src/testing/player.rs",
     "plugins/sdk/src/testing/promises.rs",
     "plugins/sdk/src/testing/script.rs",
+    "plugins/sdk/src/testing/script/tests.rs",
     "plugins/sdk/src/testing/service.rs",
     "plugins/sdk/src/testing/service/tests.rs",
     "plugins/sdk/src/testing/world.rs",

@@ -10,11 +10,12 @@
 //! ! wanted
 //! ```
 //!
-//! A conversation is played with [`Script::check`]; the host in memory is a [`World`]. Four things are held in every play: the outcome does not depend on cuts, an end that is none
-//! is told as `unreachable`, no cursor covers a message that was not handed over, and what came whole is made durable all the same (the last two with
-//! [`Script::with_cursor`]). For REST services there is [`Service`], whose plays hold the same.
+//! A conversation is played with [`Script::check`]; the host in memory is a [`World`]. Five things are held in every play: the outcome does not depend on cuts, an end that is none
+//! is told as `unreachable`, no cursor covers a message that was not handed over, what came whole is made durable all the same (these two with
+//! [`Script::with_cursor`]), and nothing is deleted on the server before it is durable. For REST services there is [`Service`], whose plays hold the same.
 //!
-//! `C:` what the machine must send and `S:` what the server says, both with CRLF put behind; `S<` without; `!` a signal: `wanted`,
+//! `C:` what the machine must send, `D: ID COMMAND` the same where it deletes the message of this id on the server (which must be durable by then: a checkpoint that has it was
+//! answered before the command was written), and `S:` what the server says, both with CRLF put behind; `S<` without; `!` a signal: `wanted`,
 //! `timer` or `time-up`. In server lines `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets.
 
 #![expect(clippy::panic, reason = "a test kit fails by panicking")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::promises::{check_durable, ids};
 use super::script::{Line, Script, Signal};
 use super::world::World;
 use crate::machine::{Action, Actions, Answer, Input, Machine, Question, Step, Token};
@@ -22,6 +23,12 @@ pub struct Player<'a> {
     /// Octets of all server lines that were given.
     total: usize,
     sent: Vec<u8>,
+    /// How many of the octets in `sent` were written when so many checkpoints were answered.
+    marks: VecDeque<(usize, usize)>,
+    /// Checkpoints that were answered.
+    answered: usize,
+    /// Ids of what the host had before.
+    was_there: Vec<String>,
     pending: VecDeque<(Token, Pending)>,
     parcels: BTreeMap<Token, (Scope, Arrival, Vec<u8>)>,
     actions: Actions,
@@ -52,6 +59,7 @@ enum Pending {
 impl<'a> Player<'a> {
     pub(super) fn new(script: &'a Script, world: World, manner: Manner) -> Self {
         Self {
+            was_there: ids(&world),
             world,
             log: Vec::new(),
             script,
@@ -60,6 +68,8 @@ impl<'a> Player<'a> {
             given: 0,
             total: 0,
             sent: Vec::new(),
+            marks: VecDeque::new(),
+            answered: 0,
             pending: VecDeque::new(),
             parcels: BTreeMap::new(),
             actions: Actions::default(),
@@ -107,6 +117,7 @@ impl<'a> Player<'a> {
     pub(super) fn place(&self) -> String {
         let next = self.script.lines.get(self.at).map(|line| match line {
             Line::Client(octets) => format!("C: {}", String::from_utf8_lossy(octets)),
+            Line::Delete(id, octets) => format!("D: {id} {}", String::from_utf8_lossy(octets)),
             Line::Server(octets) => format!("S: {}", String::from_utf8_lossy(octets)),
             Line::Signal(signal) => format!("! {signal:?}"),
         });
@@ -150,12 +161,29 @@ impl<'a> Player<'a> {
 
     /// Pass the client's lines that were sent.
     fn match_client(&mut self) {
-        while let Some(Line::Client(expected)) = self.script.lines.get(self.at) {
+        while let Some(Line::Client(expected) | Line::Delete(_, expected)) = self.script.lines.get(self.at) {
             if !self.sent.starts_with(expected) {
                 return;
             }
+            if let (Some(Line::Delete(id, _)), Some((_, answered))) = (self.script.lines.get(self.at), self.marks.front()) {
+                check_durable(&self.was_there, &self.world, *answered, id);
+            }
             self.sent.drain(..expected.len());
+            self.pass_marks(expected.len());
             self.at += 1;
+        }
+    }
+
+    /// Forget when the first `octets` were written.
+    fn pass_marks(&mut self, mut octets: usize) {
+        while let Some((length, _)) = self.marks.front_mut() {
+            let passed = octets.min(*length);
+            *length -= passed;
+            octets -= passed;
+            if *length > 0 {
+                return;
+            }
+            self.marks.pop_front();
         }
     }
 
@@ -184,7 +212,10 @@ impl<'a> Player<'a> {
     fn answer(&mut self) -> Option<Input> {
         let (token, pending) = self.pending.pop_front()?;
         let answer = match pending {
-            Pending::Question(question) => self.world.answer(question),
+            Pending::Question(question) => {
+                self.answered += usize::from(matches!(question, Question::Checkpoint(..)));
+                self.world.answer(question)
+            }
             Pending::Delivery(scope, arrival, octets, count) => Answer::Done(self.world.deliver(&scope, arrival, octets, count)),
         };
         Some(Input::Answer(token, answer))
@@ -193,7 +224,10 @@ impl<'a> Player<'a> {
     fn act(&mut self) {
         while let Some(action) = self.actions.pop() {
             match action {
-                Action::Write(octets) => self.sent.extend_from_slice(&octets),
+                Action::Write(octets) => {
+                    self.marks.push_back((octets.len(), self.answered));
+                    self.sent.extend_from_slice(&octets);
+                }
                 Action::Ask(token, question) => {
                     if let Question::Checkpoint(scope, cursor) = &question {
                         let told = |pending: &Pending| {

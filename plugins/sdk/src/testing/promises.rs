@@ -1,5 +1,5 @@
-//! What holds for every play, whatever the connector speaks: no cursor covers a message that was not handed over, and what came whole before an end is made
-//! durable all the same.
+//! What holds for every play, whatever the connector speaks: no cursor covers a message that was not handed over, what came whole before an end is made
+//! durable all the same, and nothing is deleted on a server before it is durable here.
 
 use super::world::{Checkpoint, World};
 
@@ -31,4 +31,16 @@ pub(super) fn check_kept(covers: Option<Covers>, before: &World, after: &World) 
             |checkpoint: &Checkpoint| checkpoint.folder == *folder && checkpoint.generation == *generation && checkpoint.had.contains(id);
         assert!(after.checkpoints.iter().any(had), "{key:?} came whole before the line was lost, and no checkpoint followed");
     }
+}
+
+/// The message `id`, which is deleted on the server now, is durable: it was there before the play, or one of the first `answered` checkpoints had it.
+pub(super) fn check_durable(was_there: &[String], world: &World, answered: usize, id: &str) {
+    let is_durable =
+        was_there.iter().any(|there| there == id) || world.checkpoints.iter().take(answered).any(|checkpoint| checkpoint.had.contains(id));
+    assert!(is_durable, "message {id} is deleted on the server before a checkpoint that has it was answered");
+}
+
+/// The ids of all messages of a host.
+pub(super) fn ids(world: &World) -> Vec<String> {
+    world.messages.keys().map(|(_, _, id)| id.clone()).collect()
 }

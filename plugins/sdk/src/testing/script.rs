@@ -45,6 +45,8 @@ pub struct Script {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Client(Vec<u8>),
+    /// A client's line that deletes this message.
+    Delete(String, Vec<u8>),
     Server(Vec<u8>),
     Signal(Signal),
 }
@@ -71,6 +73,10 @@ impl Script {
                 None => continue,
                 _ if line.starts_with('#') => continue,
                 Some(("C:", rest)) => Line::Client([spaced(rest).as_bytes(), b"\r\n"].concat()),
+                Some(("D:", rest)) => match spaced(rest).split_once(' ') {
+                    Some((id, command)) => Line::Delete(id.to_owned(), [command.as_bytes(), b"\r\n"].concat()),
+                    None => panic!("`{line}` names no id and no command"),
+                },
                 Some(("S:", rest)) => Line::Server([unescape(spaced(rest)).as_slice(), b"\r\n"].concat()),
                 Some(("S<", rest)) => Line::Server(unescape(spaced(rest))),
                 Some(("! ", "wanted")) => Line::Signal(Signal::Wanted),
@@ -186,3 +192,6 @@ pub(super) fn unescape(text: &str) -> Vec<u8> {
     }
     octets
 }
+
+#[cfg(test)]
+mod tests;

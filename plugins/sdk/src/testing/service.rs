@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::future::ready;
 
 use super::block_on::block_on;
-use super::promises::{Covers, check_cursors, check_kept};
+use super::promises::{Covers, check_cursors, check_durable, check_kept, ids};
 use super::script::{spaced, unescape};
 use super::world::World;
 use crate::http::{Body, Coming, Request, Response, Source};
@@ -27,7 +27,7 @@ use crate::types::{Arrival, Error, Failure, Level, Scope};
 /// ```
 ///
 /// `>` begins an exchange with method and URL; more such lines are the body that is expected (none: any). `<` is the status, then headers, and behind an
-/// empty one the body. Lines of a body are put together with LF; `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets. An exchange is played once; requests
+/// empty one the body. `- ID` behind the first line says that the request deletes this message, which must be durable then. Lines of a body are put together with LF; `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets. An exchange is played once; requests
 /// may come in any order, the first that fits is taken.
 ///
 /// ```
@@ -55,6 +55,8 @@ pub struct Service {
 struct Exchange {
     method: String,
     url: String,
+    /// The message that it deletes.
+    deletes: Option<String>,
     /// What must be sent; none: anything.
     sent: Option<Vec<u8>>,
     status: u16,
@@ -88,6 +90,10 @@ pub struct Guest<'a> {
     log: RefCell<Vec<String>>,
     played: RefCell<Vec<bool>>,
     requests: Cell<usize>,
+    /// Checkpoints that were answered.
+    answered: Cell<usize>,
+    /// Ids of what the host had before.
+    was_there: Vec<String>,
     /// Octets of bodies that were given out.
     given: Cell<usize>,
     /// Whether the conversation was told of an end that is none.
@@ -108,6 +114,7 @@ impl Service {
             match (mark, exchanges.last_mut()) {
                 (">", Some((exchange, Stage::Request))) => join_line(exchange.sent.get_or_insert_default(), rest, &mut false),
                 (">", _) => exchanges.push((Exchange::begin(rest), Stage::Request)),
+                ("-", Some((exchange, Stage::Request))) => exchange.deletes = Some(rest.to_owned()),
                 ("<", Some((exchange, stage))) => exchange.answer(rest, stage),
                 _ => panic!("`{line}` is no line of a service's script"),
             }
@@ -205,7 +212,7 @@ enum Stage {
 impl Exchange {
     fn begin(line: &str) -> Self {
         let Some((method, url)) = line.split_once(' ') else { panic!("`{line}` is no method and URL") };
-        Self { method: method.to_owned(), url: url.to_owned(), sent: None, status: 0, headers: Vec::new(), body: Vec::new() }
+        Self { method: method.to_owned(), url: url.to_owned(), deletes: None, sent: None, status: 0, headers: Vec::new(), body: Vec::new() }
     }
 
     fn answer(&mut self, line: &str, stage: &mut Stage) {
@@ -245,6 +252,8 @@ impl<'a> Guest<'a> {
             log: RefCell::default(),
             played: RefCell::new(vec![false; service.exchanges.len()]),
             requests: Cell::new(0),
+            answered: Cell::new(0),
+            was_there: ids(world),
             given: Cell::new(0),
             failed: std::rc::Rc::default(),
         }
@@ -306,6 +315,8 @@ impl<'a> Guest<'a> {
 impl Host for Guest<'_> {
     async fn exchange(&self, request: Request) -> Result<Response, Error> {
         let number = self.requests.replace(self.requests.get() + 1);
+        // When it is sent, not when it is answered.
+        let answered = self.answered.get();
         self.linger().await;
         if self.manner.fails.is_some_and(|fails| number >= fails) {
             self.failed.set(true);
@@ -321,6 +332,9 @@ impl Host for Guest<'_> {
             let body = request.body.as_deref().map(String::from_utf8_lossy);
             panic!("`{} {}` {body:?} is not expected\n{}", request.method, request.url, self.place())
         };
+        if let Some(id) = &exchange.deletes {
+            check_durable(&self.was_there, &self.world.borrow(), answered, id);
+        }
         if let Some(played) = self.played.borrow_mut().get_mut(at) {
             *played = true;
         }
@@ -332,7 +346,10 @@ impl Host for Guest<'_> {
             self.world.borrow_mut().checkpoint_asked(scope, cursor);
         }
         self.linger().await;
-        self.world.borrow_mut().answer(question)
+        let is_checkpoint = matches!(question, Question::Checkpoint(..));
+        let answer = self.world.borrow_mut().answer(question);
+        self.answered.set(self.answered.get() + usize::from(is_checkpoint));
+        answer
     }
 
     async fn deliver(&self, scope: &Scope, arrival: Arrival, mut body: Body) -> Result<(), Error> {

@@ -138,3 +138,38 @@ fn scripts_have_headers_bodies_and_octets() {
     });
     assert_eq!(response, b"one\r\n\nA\\Seen");
 }
+
+async fn receive_and_delete(host: &Guest<'_>, is_hasty: bool) -> Result<(), Error> {
+    let delete = async || host.exchange(Request::delete("https://h.example/messages/1")).await.map(drop);
+    let response = host.exchange(message("1")).await?.success().await?;
+    host.deliver(&scope(), Arrival::new("1"), response.body).await?;
+    if is_hasty {
+        delete().await?;
+    }
+    host.checkpoint(&scope(), Vec::new()).await?;
+    if is_hasty { Ok(()) } else { delete().await }
+}
+
+fn check_deletion(is_hasty: bool) {
+    let script = r"
+        > GET https://h.example/messages/1
+        < 200
+        <
+        < one\r\n
+        > DELETE https://h.example/messages/1
+        - 1
+        < 204
+    ";
+    Service::parse(script).check(&World::default(), async |host| receive_and_delete(host, is_hasty).await);
+}
+
+#[test]
+fn what_is_durable_may_be_deleted() {
+    check_deletion(false);
+}
+
+#[test]
+#[should_panic(expected = "message 1 is deleted on the server before a checkpoint")]
+fn a_deletion_before_the_checkpoint_is_found() {
+    check_deletion(true);
+}
