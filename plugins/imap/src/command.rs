@@ -56,6 +56,12 @@ pub fn examine(name: &[u8], condstore: bool) -> Command {
     Command::with_name("EXAMINE ", name, if condstore { " (CONDSTORE)" } else { "" })
 }
 
+/// `EXAMINE` with what changed and vanished below `next` since `modseq` (RFC 7162 section 3.2.5).
+#[must_use]
+pub fn examine_since(name: &[u8], validity: u32, modseq: u64, next: u32) -> Command {
+    Command::with_name("EXAMINE ", name, &format!(" (QRESYNC ({validity} {modseq} 1:{}))", next.saturating_sub(1)))
+}
+
 /// `SELECT`: open a mailbox to change it.
 #[must_use]
 pub fn select(name: &[u8]) -> Command {

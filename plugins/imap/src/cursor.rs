@@ -9,7 +9,7 @@ pub struct Cursor {
     pub next: u32,
     /// Flag changes up to this mod-sequence were told (RFC 7162); 0 where the server has none.
     pub modseq: u64,
-    /// Messages below `next` that the server had.
+    /// Messages below `next` that the server had, when the host had none beyond; [`UNCOUNTED`](Self::UNCOUNTED) where it may have.
     pub exists: u64,
     /// The sum of [`digest`] over them; 0 where it is not known. It spares telling flags that are as they were where the server
     /// counts no mod-sequences.
@@ -25,6 +25,9 @@ const VERSION: u8 = 1;
 const RETIRING: usize = 16;
 
 impl Cursor {
+    /// A pass was cut off: the host may have messages from `next` on, and if one of these vanishes no sum shows it. The next pass lists the folder.
+    pub const UNCOUNTED: u64 = u64::MAX;
+
     /// Version, then every field in LEB128.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

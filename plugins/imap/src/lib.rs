@@ -6,8 +6,8 @@
 //! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
-//! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose:
-//! QRESYNC (the number of messages proves the same, see [`sync`]), and everything that would mark a message as read.
+//! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose: everything that
+//! would mark a message as read.
 
 pub mod append;
 pub mod command;

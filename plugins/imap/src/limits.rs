@@ -11,6 +11,8 @@ pub struct Limits {
     pub nesting: usize,
     /// Elements of one list: flags, capabilities, ranges of a set.
     pub list_items: usize,
+    /// Changes, and ranges of vanished messages, that are kept while a folder is being opened (QRESYNC); beyond, they are asked for afterwards.
+    pub resync: usize,
     /// Mailboxes of one account.
     pub mailboxes: usize,
     /// Responses between two answers to commands: a server that talks without end is not listened to for ever. The flags of a
@@ -20,6 +22,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_octets: 4 << 20, literal_octets: 64 << 10, nesting: 100, list_items: 500_000, mailboxes: 20_000, responses: 2_000_000 }
+        Self {
+            line_octets: 4 << 20,
+            literal_octets: 64 << 10,
+            nesting: 100,
+            list_items: 500_000,
+            resync: 20_000,
+            mailboxes: 20_000,
+            responses: 2_000_000,
+        }
     }
 }

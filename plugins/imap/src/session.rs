@@ -323,7 +323,7 @@ impl Session {
                     selected.touched = true;
                 }
             }
-            Response::Vanished(_) => {
+            Response::Vanished(false, _) => {
                 if let Some(selected) = &mut self.selected {
                     selected.touched = true;
                 }

@@ -1,5 +1,5 @@
 //! Bringing the host up to date with one folder: what changed, what is new, what is gone, in that order, and nothing at all where
-//! `UIDNEXT`, `HIGHESTMODSEQ` and the number of messages prove that nothing did. The cursor moves with a checkpoint only.
+//! `UIDNEXT`, `HIGHESTMODSEQ` and the number of messages prove that nothing did. With QRESYNC the server tells what changed and vanished when the folder is opened. The cursor moves with a checkpoint only.
 
 mod listing;
 mod receive;
@@ -8,7 +8,7 @@ mod stages;
 use postrider_connector::machine::{Actions, Answer, Input, Machine, Step, Token};
 use postrider_connector::types::{Error, Failure, Scope};
 
-use self::listing::{FollowFlags, Listing};
+use self::listing::{FollowFlags, Listing, Resync};
 use self::receive::{Place, Receive, done};
 use crate::cursor::Cursor;
 use crate::refusal;
@@ -33,6 +33,8 @@ pub struct Sync<'a> {
     told: bool,
     /// The messages below `before.next` that the server has, where a listing showed all of them.
     listing: Option<UidSet>,
+    /// Messages that the host has and that vanished, where the server said so (QRESYNC); believed only where the numbers add up.
+    gone: UidSet,
     found: UidSet,
     /// The sum of the flags' digests below `before.next`; none where it is not known.
     flags: Option<u64>,
@@ -50,8 +52,10 @@ struct Opened {
 #[derive(Debug)]
 enum State {
     Begin,
-    /// Open the folder.
-    Examine(Tag),
+    /// Open the folder, with what changed where the server tells (QRESYNC).
+    Examine(Tag, Option<Resync>),
+    /// Which of the vanished messages does the host not have?
+    Confirm(Token, UidSet),
     /// Follow the flags of the messages known.
     FollowFlags(FollowFlags),
     /// Look for new messages.
@@ -91,6 +95,7 @@ impl<'a> Sync<'a> {
             asked: 0,
             told: false,
             listing: None,
+            gone: UidSet::default(),
             found: UidSet::default(),
             flags: None,
         })
@@ -98,19 +103,18 @@ impl<'a> Sync<'a> {
 
     fn event(&mut self, event: Event, actions: &mut Actions) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Examine(tag) => {
-                self.state = State::Examine(tag);
-                match event {
-                    Event::Untagged(response) => self.opened.note(&response),
-                    Event::Reply(reply, status) if reply == tag => {
-                        if status.condition != Condition::Ok {
-                            return Err(refusal::error(&status).at(&format!("open {}", self.folder)));
-                        }
-                        self.opened(actions)?;
+            State::Examine(tag, mut resync) => match event {
+                Event::Reply(reply, status) if reply == tag => self.examined(&status, resync, actions)?,
+                event => {
+                    if let Event::Untagged(response) = &event {
+                        self.opened.note(response);
                     }
-                    _ => {}
+                    if let Some(resync) = &mut resync {
+                        resync.event(event, &self.folder, self.session.limits.resync);
+                    }
+                    self.state = State::Examine(tag, resync);
                 }
-            }
+            },
             State::FollowFlags(mut follow) => match event {
                 Event::Reply(tag, status) if tag == follow.tag => {
                     refused(&status, &self.folder)?;
@@ -155,7 +159,13 @@ impl<'a> Sync<'a> {
                 self.state = State::Receive(receive);
             }
             // Nothing is outstanding: what comes is unasked for, and the session has noted it.
-            state @ (State::Begin | State::Compare(_) | State::Retire | State::Commit(_) | State::Keep(..) | State::Over) => {
+            state @ (State::Begin
+            | State::Confirm(..)
+            | State::Compare(_)
+            | State::Retire
+            | State::Commit(_)
+            | State::Keep(..)
+            | State::Over) => {
                 self.state = state;
             }
         }
@@ -167,6 +177,13 @@ impl<'a> Sync<'a> {
             State::Compare(asked) if asked == token => {
                 let Answer::Page(page) = answer else { return Ok(()) };
                 self.compared(page?, actions);
+                return Ok(());
+            }
+            State::Confirm(asked, vanished) if asked == token => {
+                let Answer::Ids(unknown) = answer else { return Ok(()) };
+                let unknown: UidSet = unknown?.iter().filter_map(|id| id.parse::<u32>().ok()).collect();
+                self.gone = vanished.iter().filter(|&uid| !unknown.contains(uid)).collect();
+                self.discover(actions);
                 return Ok(());
             }
             State::Commit(asked) if asked == token => {

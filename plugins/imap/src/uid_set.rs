@@ -112,6 +112,28 @@ impl UidSet {
         self
     }
 
+    /// Those below `bound`.
+    #[must_use]
+    pub fn below(mut self, bound: u32) -> Self {
+        self.ranges.retain(|range| range.0 < bound);
+        if let Some(range) = self.ranges.last_mut() {
+            range.1 = range.1.min(bound - 1);
+        }
+        self
+    }
+
+    /// Put all of `other` in.
+    pub fn extend(&mut self, other: Self) {
+        self.ranges.extend(other.ranges);
+        *self = Self::from_ranges(std::mem::take(&mut self.ranges));
+    }
+
+    /// How many ranges it takes, which is what it costs.
+    #[must_use]
+    pub const fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// Take the `count` least out.
     pub fn take(&mut self, count: usize) -> Vec<u32> {
         let mut taken = Vec::new();
@@ -211,6 +233,10 @@ mod tests {
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), sorted.clone());
             prop_assert_eq!(set.count_below(bound), sorted.iter().filter(|&&uid| uid < bound).count() as u64);
             prop_assert_eq!(set.clone().from(bound).iter().collect::<Vec<_>>(), sorted.iter().copied().filter(|&uid| uid >= bound).collect::<Vec<_>>());
+            prop_assert_eq!(set.clone().below(bound).iter().collect::<Vec<_>>(), sorted.iter().copied().filter(|&uid| uid < bound).collect::<Vec<_>>());
+            let mut both = set.clone().below(bound);
+            both.extend(set.clone().from(bound / 2));
+            prop_assert_eq!(&both, &set.iter().filter(|&uid| uid < bound || uid >= bound / 2).collect::<UidSet>());
             if !sorted.is_empty() {
                 prop_assert_eq!(UidSet::parse(set.to_string().as_bytes(), 1000).unwrap(), set.clone());
             }

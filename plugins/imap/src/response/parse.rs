@@ -34,8 +34,8 @@ pub enum Response {
     Exists(u32),
     /// `EXPUNGE`.
     Expunge(u32),
-    /// `VANISHED` (RFC 7162 section 3.2.10).
-    Vanished(UidSet),
+    /// `VANISHED`; true: `(EARLIER)`, before the mailbox was opened (RFC 7162 section 3.2.10).
+    Vanished(bool, UidSet),
     /// `FETCH`: the message's number and its items.
     Fetch(u32, Box<Fetch>),
     /// Of a kind that nobody here asks for.
@@ -165,12 +165,13 @@ impl Response {
             }
             "ESEARCH" => read_esearch(scanner)?,
             "VANISHED" => {
+                let mut is_earlier = false;
                 if scanner.rest().first() == Some(&b'(') {
-                    scanner.atoms()?;
+                    is_earlier = scanner.atoms()?.iter().any(|atom| atom.eq_ignore_ascii_case("EARLIER"));
                     scanner.spaces();
                 }
                 let limit = scanner.limits().list_items;
-                Self::Vanished(UidSet::parse(scanner.atom()?, limit)?)
+                Self::Vanished(is_earlier, UidSet::parse(scanner.atom()?, limit)?)
             }
             _ => Self::Other,
         })

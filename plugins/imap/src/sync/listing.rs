@@ -29,6 +29,34 @@ pub(super) struct Listing {
     pub(super) lost: bool,
 }
 
+/// What QRESYNC tells when a folder is opened: changes and vanished messages since the cursor.
+#[derive(Debug)]
+pub(super) struct Resync {
+    pub(super) follow: FollowFlags,
+    pub(super) vanished: UidSet,
+    /// Something of it could not be read or was too much: it is no proof of anything.
+    pub(super) is_broken: bool,
+}
+
+impl Resync {
+    pub(super) fn new(tag: Tag, next: u32) -> Self {
+        let follow = FollowFlags::new(tag, UidSet::range(1, next.saturating_sub(1)), true, false);
+        Self { follow, vanished: UidSet::default(), is_broken: false }
+    }
+
+    /// `most`: changes and ranges that are kept, because before the end nothing can be told.
+    pub(super) fn event(&mut self, event: Event, folder: &str, most: usize) {
+        match event {
+            Event::Untagged(Response::Vanished(true, uids)) => self.vanished.extend(uids),
+            Event::Lost(_) => self.is_broken = true,
+            event => self.follow.event(&event, folder),
+        }
+        if self.vanished.ranges() > most || self.follow.changes.len() > most {
+            (self.is_broken, self.vanished, self.follow.changes) = (true, UidSet::default(), Vec::new());
+        }
+    }
+}
+
 impl FollowFlags {
     pub(super) fn new(tag: Tag, within: UidSet, tells: bool, is_full: bool) -> Self {
         Self { tag, within, tells, changes: Vec::new(), listing: UidSet::default(), digest: 0, is_full }

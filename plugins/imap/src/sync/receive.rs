@@ -65,7 +65,7 @@ pub(super) struct Receive {
     alone: bool,
     /// What the cursor holds besides `next` and `exists`.
     template: Cursor,
-    /// Messages below the found ones.
+    /// Messages below the found ones, or [`Cursor::UNCOUNTED`].
     base: u64,
     /// What the host had already.
     had: UidSet,
@@ -324,7 +324,8 @@ impl Receive {
         self.octets_since += octets;
         self.done += 1;
         if self.done.is_multiple_of(PROGRESS_EVERY) || self.done == self.found.count() {
-            actions.put(Action::Progress(place.scope.clone(), self.base + self.done, Some(self.base + self.found.count())));
+            let before = if self.base == Cursor::UNCOUNTED { 0 } else { self.base };
+            actions.put(Action::Progress(place.scope.clone(), before + self.done, Some(before + self.found.count())));
         }
     }
 
@@ -340,7 +341,9 @@ impl Receive {
         let next = firsts.into_iter().flatten().chain(waiting).min().unwrap_or(self.template.next);
         // Flags of what the host had already are told at the end: until then they count as unknown.
         let modseq = if self.had.is_empty() { self.template.modseq } else { 0 };
-        Cursor { next, modseq, exists: self.base + self.found.count_below(next), flags: 0, ..self.template.clone() }
+        let is_complete = next == self.template.next && self.base != Cursor::UNCOUNTED;
+        let exists = if is_complete { self.base + self.found.count() } else { Cursor::UNCOUNTED };
+        Cursor { next, modseq, exists, flags: 0, ..self.template.clone() }
     }
 
     /// The UID that the oldest command asks for, where that is one only.

@@ -3,9 +3,9 @@
 use postrider_connector::machine::{Actions, Question};
 use postrider_connector::types::{Error, Failure, Page, Scope};
 
-use super::listing::{FollowFlags, Listing};
+use super::listing::{FollowFlags, Listing, Resync};
 use super::receive::Receive;
-use super::{State, Sync};
+use super::{Opened, State, Sync};
 use crate::command;
 use crate::cursor::Cursor;
 use crate::refusal;
@@ -23,11 +23,31 @@ impl Sync<'_> {
     pub(super) fn examine(&mut self, actions: &mut Actions) {
         let name = self.session.name(&self.folder).unwrap_or_default();
         self.session.selected = None;
-        let command = command::examine(&name, self.session.has_condstore());
-        self.state = State::Examine(self.session.send(&command, actions));
+        let resyncs = self.session.enabled.contains("QRESYNC");
+        let since = self.before.as_ref().filter(|before| resyncs && before.modseq != 0 && before.next > 1 && before.validity != 0);
+        let command = match since {
+            Some(before) => command::examine_since(&name, before.validity, before.modseq, before.next),
+            None => command::examine(&name, self.session.has_condstore()),
+        };
+        let tag = self.session.send(&command, actions);
+        self.state = State::Examine(tag, since.map(|before| Resync::new(tag, before.next)));
     }
 
-    pub(super) fn opened(&mut self, actions: &mut Actions) -> Result<(), Error> {
+    pub(super) fn examined(&mut self, status: &Status, resync: Option<Resync>, actions: &mut Actions) -> Result<(), Error> {
+        match status.condition {
+            Condition::Ok => self.opened(resync, actions),
+            Condition::Bad if resync.is_some() => {
+                // It enabled what it does not understand: the rest of the session goes on without.
+                self.session.enabled.remove("QRESYNC");
+                self.opened = Opened::default();
+                self.examine(actions);
+                Ok(())
+            }
+            _ => Err(refusal::error(status).at(&format!("open {}", self.folder))),
+        }
+    }
+
+    fn opened(&mut self, resync: Option<Resync>, actions: &mut Actions) -> Result<(), Error> {
         let Some(validity) = self.opened.validity else {
             return Err(
                 Error::new(Failure::Unsupported, "the server gives no UIDVALIDITY: its messages cannot be told apart").at(&self.folder)
@@ -51,7 +71,14 @@ impl Sync<'_> {
             None => Cursor { validity, next: 1, ..Cursor::default() },
         };
         self.after.next = self.after.next.max(1);
-        let is_unchanged = self.before.as_ref() == Some(&self.after)
+        // What was told since another UIDVALIDITY, or since a mod-sequence that is not reached, says nothing.
+        let resync = resync.filter(|resync| {
+            !resync.is_broken
+                && self.before.as_ref().is_some_and(|before| before.validity == validity && before.modseq <= self.opened.modseq)
+        });
+        let tells_nothing = resync.as_ref().is_none_or(|resync| resync.vanished.is_empty() && resync.follow.changes.is_empty());
+        let is_unchanged = tells_nothing
+            && self.before.as_ref() == Some(&self.after)
             && self.after.retiring.is_empty()
             && self.opened.next == Some(self.after.next)
             && self.opened.modseq != 0
@@ -60,9 +87,25 @@ impl Sync<'_> {
         if is_unchanged {
             self.over();
         } else {
-            self.follow_flags(actions);
+            match resync {
+                Some(resync) => self.resynced(resync, actions),
+                None => self.follow_flags(actions),
+            }
         }
         Ok(())
+    }
+
+    /// Tell the changes, and find out which of the vanished messages the host had. Where they are more than one question takes, the folder is listed, as
+    /// without QRESYNC: a server that has forgotten what was expunged names every UID that it does not have.
+    fn resynced(&mut self, mut resync: Resync, actions: &mut Actions) {
+        self.tell(&mut resync.follow, true, actions);
+        let vanished = resync.vanished.below(self.after.next);
+        if vanished.is_empty() || vanished.count() > u64::from(PAGE_IDS) {
+            self.discover(actions);
+        } else {
+            let ids = vanished.iter().map(|uid| uid.to_string()).collect();
+            self.state = State::Confirm(actions.ask(Question::Unseen(self.scope.clone(), ids)), vanished);
+        }
     }
 
     pub(super) fn follow_flags(&mut self, actions: &mut Actions) {
@@ -144,13 +187,22 @@ impl Sync<'_> {
         Ok(())
     }
 
-    /// Nothing vanished where the old and the new ones add up to what the server has: below UIDNEXT nothing is ever added.
+    /// What vanished is known where the old ones without it and the new ones add up to what the server has: below UIDNEXT nothing is ever added. Otherwise
+    /// the folder is listed.
     pub(super) fn look_for_vanished(&mut self, actions: &mut Actions) {
         let is_new = self.before.as_ref().is_none_or(|before| before.validity != self.after.validity);
         let new = self.opened.next.map_or_else(|| self.found.count(), |next| self.found.count_below(next));
         let listed = self.listing.as_ref().map_or(self.after.exists, UidSet::count);
-        let adds_up = listed == self.after.exists && self.after.exists + new == u64::from(self.opened.exists);
+        let gone = self.gone.count();
+        let adds_up = self.after.exists != Cursor::UNCOUNTED
+            && listed == self.after.exists
+            && self.after.exists.saturating_add(new) == u64::from(self.opened.exists) + gone;
         if adds_up && !is_new {
+            if gone > 0 {
+                let gone: Vec<String> = std::mem::take(&mut self.gone).iter().map(|uid| uid.to_string()).collect();
+                self.after.exists = self.after.exists.saturating_sub(gone.len() as u64);
+                self.ask(Question::Removed(self.scope.clone(), gone), actions);
+            }
             self.receive();
         } else if self.listing.is_some() {
             self.compare(None, actions);
@@ -207,7 +259,7 @@ impl Sync<'_> {
 
     pub(super) fn received(&mut self, receive: Box<Receive>, actions: &mut Actions) {
         let (found, had, flags) = receive.outcome();
-        self.after.exists += found.count();
+        self.after.exists = self.after.exists.saturating_add(found.count());
         self.told |= !found.is_empty();
         self.flags = self.flags.or((self.after.exists == found.count()).then_some(0)).map(|sum| sum.wrapping_add(flags));
         match (had.first(), had.last()) {

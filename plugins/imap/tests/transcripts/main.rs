@@ -8,6 +8,7 @@ mod list;
 mod mutate;
 mod odd;
 mod prepare;
+mod resync;
 mod sync;
 mod watch;
 

@@ -235,3 +235,50 @@ fn a_pass_goes_on_where_a_killed_one_was_durable() {
     assert_eq!(world.messages[&("INBOX".into(), "7".into(), "4".into())].keywords, ["\\Seen"]);
     assert_eq!(cursor(&world), Cursor { validity: 7, next: 5, modseq: 60, exists: 4, flags: 0, retiring: vec![] });
 }
+
+#[test]
+fn what_came_beyond_a_cursor_and_vanished_is_found_all_the_same() {
+    // A pass died after a checkpoint that had 4 and not 3; then others deleted 4. The sum of 1 and 2 alone would be right.
+    let at = Cursor { validity: 7, next: 3, modseq: 60, exists: Cursor::UNCOUNTED, flags: 0, retiring: vec![] };
+    let world = sync_inbox(
+        DOVECOT,
+        r#"
+        C: A1 EXAMINE "INBOX" (CONDSTORE)
+        S: * 3 EXISTS
+        S: * OK [UIDVALIDITY 7] UIDs valid
+        S: * OK [UIDNEXT 5] Predicted next UID
+        S: * OK [HIGHESTMODSEQ 60] Highest
+        S: A1 OK [READ-ONLY] Examine completed.
+        C: A2 UID SEARCH RETURN (ALL) UID 3:*
+        S: * ESEARCH (TAG "A2") UID ALL 3
+        S: A2 OK Search completed.
+        C: A3 UID SEARCH RETURN (ALL) UID 1:2
+        S: * ESEARCH (TAG "A3") UID ALL 1:2
+        S: A3 OK Search completed.
+        C: A4 UID FETCH 3 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 3 FETCH (UID 3 FLAGS () BODY[] {1}
+        S< c
+        S: )
+        S: A4 OK Fetch completed.
+        "#,
+        &world_at(&at, &[("1", &[]), ("2", &[]), ("4", &[])]),
+    );
+    assert_eq!(world.ids("INBOX", "7"), ["1", "2", "3"]);
+    assert_eq!(cursor(&world).exists, 3);
+}
+
+#[test]
+fn only_a_whole_pass_counts_the_folder() {
+    let (_, world) = script(FIRST).play(&World::default(), |player| {
+        let mut session = session(DOVECOT);
+        session.settings.checkpoint_messages = 1;
+        sync(player, &mut session, "INBOX")
+    });
+    let cursors: Vec<(u32, u64)> = world
+        .checkpoints
+        .iter()
+        .map(|checkpoint| Cursor::decode(&checkpoint.cursor).unwrap())
+        .map(|cursor| (cursor.next, cursor.exists))
+        .collect();
+    assert_eq!(cursors, [(7, Cursor::UNCOUNTED), (9, 3), (9, 3)]);
+}
