@@ -106,17 +106,22 @@ pub fn fetch_flags_of(uids: &UidSet) -> Command {
     Command::plain(format!("UID FETCH {uids} (UID FLAGS)"))
 }
 
-/// Whole messages, without marking them as read. `object_id`: with the ids of RFC 8474.
+/// Whole messages, without marking them as read. `further`: items of extensions, each with a space before it.
 #[must_use]
-pub fn fetch_messages(uids: &UidSet, object_id: bool) -> Command {
-    let ids = if object_id { " EMAILID THREADID" } else { "" };
-    Command::plain(format!("UID FETCH {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{ids} BODY.PEEK[])"))
+pub fn fetch_messages(uids: &UidSet, further: &str) -> Command {
+    Command::plain(format!("UID FETCH {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{further} BODY.PEEK[])"))
+}
+
+/// The same without the octets.
+#[must_use]
+pub fn fetch_facts(uids: &UidSet, further: &str) -> Command {
+    Command::plain(format!("UID FETCH {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{further})"))
 }
 
 /// One message's octets and nothing else, for servers that fail over what the other items need.
 #[must_use]
-pub fn fetch_octets(uid: u32) -> Command {
-    Command::plain(format!("UID FETCH {uid} (UID BODY.PEEK[])"))
+pub fn fetch_octets(uids: &UidSet) -> Command {
+    Command::plain(format!("UID FETCH {uids} (UID BODY.PEEK[])"))
 }
 
 /// The beginning of `APPEND`, up to the count of its literal; `date` with its quotes. `non_synchronizing`: the server does not ask for the literal (RFC 7888).
@@ -190,7 +195,7 @@ mod tests {
         assert_eq!(text(&examine(b"a\"b\\c", true)), r#"EXAMINE "a\"b\\c" (CONDSTORE)"#);
         assert_eq!(text(&fetch_flags(12, Some(7))), "UID FETCH 1:11 (UID FLAGS) (CHANGEDSINCE 7)");
         assert_eq!(
-            text(&fetch_messages(&UidSet::range(3, 9), true)),
+            text(&fetch_messages(&UidSet::range(3, 9), " EMAILID THREADID")),
             "UID FETCH 3:9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID THREADID BODY.PEEK[])"
         );
         assert_eq!(text(&search(4, None)), "UID SEARCH RETURN (ALL) UID 4:*");

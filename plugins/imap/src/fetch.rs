@@ -10,6 +10,7 @@ use crate::response::code::Code;
 use crate::response::fetch::Body;
 use crate::response::parse::{Condition, Response, Status};
 use crate::session::{Event, Selected, Session, Tag};
+use crate::uid_set::UidSet;
 
 /// One message of one folder. The output is how many octets were given.
 #[derive(Debug)]
@@ -154,7 +155,7 @@ impl Machine for FetchMessage<'_> {
                     if !unknown?.is_empty() {
                         return Err(gone());
                     }
-                    self.state = State::Fetch(self.session.send(&command::fetch_octets(self.uid), actions));
+                    self.state = State::Fetch(self.session.send(&command::fetch_octets(&UidSet::range(self.uid, self.uid)), actions));
                 }
             }
             Input::Answer(..) | Input::Timer | Input::TimeUp | Input::Wanted => {}

@@ -144,6 +144,10 @@ impl<'a> Mutate<'a> {
             self.state = State::Over;
             return Ok(());
         }
+        self.begin_batch(actions)
+    }
+
+    fn begin_batch(&mut self, actions: &mut Actions) -> Result<(), Error> {
         let deleted = ["\\Deleted".to_owned()];
         let mut commands = match &self.what {
             What::Keywords { add, remove } => {
@@ -186,6 +190,12 @@ impl<'a> Mutate<'a> {
     }
 
     fn changed(&mut self, status: &Status, mut rest: Vec<Command>, actions: &mut Actions) -> Result<(), Error> {
+        // BAD: nothing was done. Some servers announce MOVE and do not know it.
+        let is_move = matches!(self.what, What::Move(_)) && rest.is_empty() && self.session.has_rev2("MOVE");
+        if is_move && status.condition == Condition::Bad && self.session.can_delete() {
+            self.session.forgo("MOVE");
+            return self.begin_batch(actions);
+        }
         if status.condition != Condition::Ok {
             // What comes after a COPY that failed would lose messages.
             let error = refusal::error(status);

@@ -14,7 +14,7 @@ use crate::response::fetch::Fetch;
 use crate::response::frame::{Frame, Framer};
 use crate::response::namespace::Namespaces;
 use crate::response::parse::{Condition, Response, Status};
-use crate::settings::Settings;
+use crate::settings::{Quirk, Settings};
 
 /// A signed-in IMAP session.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Session {
     /// What the server said of its namespaces (RFC 2342).
     pub namespaces: Namespaces,
     capabilities: Vec<String>,
+    /// What is announced and not understood.
+    forgone: BTreeSet<&'static str>,
     framer: Framer,
     tags: u32,
     outstanding: VecDeque<(Tag, String)>,
@@ -107,6 +109,7 @@ impl Session {
             enabled: BTreeSet::new(),
             namespaces: Namespaces::default(),
             capabilities: Vec::new(),
+            forgone: BTreeSet::new(),
             framer: Framer::new(limits),
             tags: 0,
             outstanding: VecDeque::new(),
@@ -132,6 +135,24 @@ impl Session {
     #[must_use]
     pub fn id(&self, name: &[u8]) -> String {
         mailbox_name::to_id(name, self.utf8)
+    }
+
+    /// Items that a FETCH of messages asks for besides, by what the server offers: ids of messages and threads (RFC 8474; Gmail's own).
+    #[must_use]
+    pub fn further_items(&self) -> &'static str {
+        if self.has("X-GM-EXT-1") {
+            " X-GM-MSGID X-GM-THRID X-GM-LABELS"
+        } else if self.has("OBJECTID") {
+            " EMAILID THREADID"
+        } else {
+            ""
+        }
+    }
+
+    /// Whether `quirk` is set for this account.
+    #[must_use]
+    pub fn is_quirky(&self, quirk: Quirk) -> bool {
+        self.settings.quirks.contains(&quirk)
     }
 
     /// The number behind `NAME=` in the capabilities (`APPENDLIMIT=35651584`).
@@ -160,7 +181,13 @@ impl Session {
     /// Whether `capability` is offered by itself or as a part of IMAP4rev2 (RFC 9051 appendix E).
     #[must_use]
     pub fn has_rev2(&self, capability: &str) -> bool {
-        self.has(capability) || self.has("IMAP4REV2")
+        self.has(capability) || (self.has("IMAP4REV2") && !self.forgone.contains(capability))
+    }
+
+    /// The server announces `capability` (in capitals) and does not understand it: the rest of the session goes on without.
+    pub fn forgo(&mut self, capability: &'static str) {
+        self.capabilities.retain(|offered| offered != capability);
+        self.forgone.insert(capability);
     }
 
     /// Send a command.
@@ -255,7 +282,7 @@ impl Session {
             abilities.push("delete".to_owned());
         }
         abilities.push("append".to_owned());
-        if self.has("OBJECTID") {
+        if !self.further_items().is_empty() {
             abilities.push("threads".to_owned());
         }
         abilities
@@ -338,7 +365,7 @@ impl Session {
         self.capabilities = capabilities
             .iter()
             .map(|word| word.to_ascii_uppercase())
-            .filter(|word| !ignored.iter().any(|other| other.eq_ignore_ascii_case(word)))
+            .filter(|word| !ignored.iter().any(|other| other.eq_ignore_ascii_case(word)) && !self.forgone.contains(word.as_str()))
             .collect();
     }
 }

@@ -38,8 +38,23 @@ pub struct Settings {
     /// Roles of folders where the server does not tell them, as PATTERN=ROLE: `Sent Items=sent`, `Spam=junk`
     #[schemars(length(max = 100), inner(length(max = 1100), regex(pattern = r"^.+=[a-z]+$")))]
     pub roles: Vec<String>,
+    /// Newest messages first, where a folder is new or much has come: a kill in the middle costs a listing, no message twice
+    pub newest_first: bool,
+    /// What this server gets wrong. `wrong-uidnext`: UIDNEXT is not to be believed (GMX sets it back); found by itself where it goes back. `unselectable-folders`: folders that are listed and refuse to be opened count as empty (Exchange's calendars and contacts)
+    #[schemars(length(max = 8))]
+    pub quirks: Vec<Quirk>,
     /// Also folders that belong to other users or are shared among users (RFC 2342)
     pub shared_folders: bool,
+}
+
+/// What single servers get wrong, where the connector cannot be sure by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quirk {
+    /// GMX sets UIDNEXT back: new messages have UIDs below one that was told before.
+    WrongUidnext,
+    /// Exchange lists calendars and contacts as folders and does not open them.
+    UnselectableFolders,
 }
 
 impl Default for Settings {
@@ -55,6 +70,8 @@ impl Default for Settings {
             include: Vec::new(),
             exclude: Vec::new(),
             roles: Vec::new(),
+            newest_first: false,
+            quirks: Vec::new(),
             shared_folders: false,
         }
     }

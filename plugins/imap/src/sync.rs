@@ -35,6 +35,12 @@ pub struct Sync<'a> {
     listing: Option<UidSet>,
     /// Messages that the host has and that vanished, where the server said so (QRESYNC); believed only where the numbers add up.
     gone: UidSet,
+    /// UIDNEXT is not believed, and so no sum is.
+    adds_nothing_up: bool,
+    /// Everything from `before.next` on was listed.
+    is_discovered: bool,
+    /// What the server lists below `before.next` and the host does not have.
+    missing: UidSet,
     found: UidSet,
     /// The sum of the flags' digests below `before.next`; none where it is not known.
     flags: Option<u64>,
@@ -96,6 +102,9 @@ impl<'a> Sync<'a> {
             told: false,
             listing: None,
             gone: UidSet::default(),
+            adds_nothing_up: false,
+            is_discovered: false,
+            missing: UidSet::default(),
             found: UidSet::default(),
             flags: None,
         })

@@ -128,6 +128,33 @@ impl UidSet {
         *self = Self::from_ranges(std::mem::take(&mut self.ranges));
     }
 
+    /// Take all of `other` out.
+    pub fn remove(&mut self, other: &Self) {
+        let mut left = Vec::new();
+        let mut others = other.ranges.iter().copied().peekable();
+        for &(first, last) in &self.ranges {
+            let mut from = Some(first);
+            while let (Some(at), Some(&(gone_first, gone_last))) = (from, others.peek()) {
+                if gone_first > last {
+                    break;
+                }
+                if gone_last >= at {
+                    if gone_first > at {
+                        left.push((at, gone_first - 1));
+                    }
+                    from = gone_last.checked_add(1).filter(|&next| next <= last);
+                }
+                // One that reaches further may take something of the next range too.
+                if gone_last > last {
+                    break;
+                }
+                others.next();
+            }
+            left.extend(from.map(|at| (at, last)));
+        }
+        self.ranges = left;
+    }
+
     /// How many ranges it takes, which is what it costs.
     #[must_use]
     pub const fn ranges(&self) -> usize {
@@ -152,6 +179,22 @@ impl UidSet {
             }
         }
         self.ranges.drain(..used);
+        taken
+    }
+
+    /// Take the `count` greatest out, the greatest first.
+    pub fn take_last(&mut self, count: usize) -> Vec<u32> {
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some(range) = self.ranges.last_mut()
+        {
+            taken.push(range.1);
+            if range.0 == range.1 {
+                self.ranges.pop();
+            } else {
+                range.1 -= 1;
+            }
+        }
         taken
     }
 
@@ -221,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_is_what_was_put_in(uids in proptest::collection::vec(1u32..200, 0..80), bound in 1u32..220, take in 0usize..50) {
+        fn a_set_is_what_was_put_in(uids in proptest::collection::vec(1u32..200, 0..80), others in proptest::collection::vec(1u32..200, 0..80), bound in 1u32..220, take in 0usize..50) {
             let mut sorted = uids.clone();
             sorted.sort_unstable();
             sorted.dedup();
@@ -240,6 +283,13 @@ mod tests {
             if !sorted.is_empty() {
                 prop_assert_eq!(UidSet::parse(set.to_string().as_bytes(), 1000).unwrap(), set.clone());
             }
+            let mut rest = set.clone();
+            let gone: UidSet = others.iter().copied().collect();
+            rest.remove(&gone);
+            prop_assert_eq!(&rest, &sorted.iter().copied().filter(|&uid| !gone.contains(uid)).collect::<UidSet>());
+            let mut rest = set.clone();
+            let last = rest.take_last(take);
+            prop_assert_eq!(rest.iter().chain(last.iter().rev().copied()).collect::<Vec<_>>(), sorted.clone());
             let taken = set.take(take);
             prop_assert_eq!(taken.len(), take.min(sorted.len()));
             prop_assert_eq!([taken, set.iter().collect()].concat(), sorted);

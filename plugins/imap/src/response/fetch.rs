@@ -20,6 +20,8 @@ pub struct Fetch {
     pub email_id: Option<String>,
     /// `THREADID` (RFC 8474).
     pub thread_id: Option<String>,
+    /// `X-GM-LABELS`: Gmail's labels, as on the wire.
+    pub labels: Option<Vec<Vec<u8>>>,
     /// `BODY[]`, where it is not streamed.
     pub body: Body,
 }
@@ -60,6 +62,22 @@ impl Fetch {
         }
     }
 
+    /// What this does not say, from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            uid: self.uid.or(other.uid),
+            flags: self.flags.or(other.flags),
+            received: self.received.or(other.received),
+            size: self.size.or(other.size),
+            modseq: self.modseq.or(other.modseq),
+            email_id: self.email_id.or(other.email_id),
+            thread_id: self.thread_id.or(other.thread_id),
+            labels: self.labels.or(other.labels),
+            body: self.body,
+        }
+    }
+
     fn item(&mut self, item: &str, scanner: &mut Scanner<'_>) -> Option<()> {
         match item {
             "UID" => self.uid = Some(scanner.number32().filter(|&uid| uid > 0)?),
@@ -86,6 +104,14 @@ impl Fetch {
             }
             "EMAILID" => self.email_id = object_id(&scanner.value()?),
             "THREADID" => self.thread_id = object_id(&scanner.value()?),
+            "X-GM-MSGID" => self.email_id = number(&scanner.value()?),
+            "X-GM-THRID" => self.thread_id = number(&scanner.value()?),
+            "X-GM-LABELS" => {
+                if let Value::List(items) = scanner.value()? {
+                    let label = |item| if let Value::Atom(text) | Value::Text(text) = item { Some(text) } else { None };
+                    self.labels = Some(items.into_iter().filter_map(label).collect());
+                }
+            }
             "BODY[]" | "RFC822" | "BINARY[]" => {
                 self.body = match scanner.value()? {
                     Value::Text(text) => Body::Text(text),
@@ -98,6 +124,16 @@ impl Fetch {
             }
         }
         Some(())
+    }
+}
+
+/// Gmail's numbers, in decimal.
+fn number(value: &Value) -> Option<String> {
+    match value {
+        Value::Atom(digits) if !digits.is_empty() && digits.len() <= 20 && digits.iter().all(u8::is_ascii_digit) => {
+            String::from_utf8(digits.clone()).ok()
+        }
+        Value::Nil | Value::Atom(_) | Value::Text(_) | Value::List(_) => None,
     }
 }
 

@@ -10,6 +10,7 @@ use postrider_connector::types::{Arrival, Error, Failure, Level, Part, Scope};
 
 use crate::command;
 use crate::cursor::{Cursor, digest};
+use crate::mailbox_name;
 use crate::response::fetch::Fetch;
 use crate::session::{Session, Tag};
 use crate::uid_set::UidSet;
@@ -19,6 +20,10 @@ const UNSEEN_IDS: usize = 10_000;
 
 /// While fewer UIDs than this wait for their FETCH, more are asked about.
 const LOW_WATER: usize = 2_000;
+
+/// Gmail's labels of one message that are told, and the octets of one: the contract has 64 pairs of 4,096 octets.
+const LABELS: usize = 60;
+const LABEL_OCTETS: usize = 1_000;
 
 /// Messages in a row that the server refuses, after which the server is thought to be at fault and not the messages.
 const REFUSED_IN_ROW: u32 = 50;
@@ -45,8 +50,12 @@ pub(super) struct Receive {
     asking: Option<(Token, Vec<u32>)>,
     /// The host wants these, and no FETCH asked for them yet.
     wanted: VecDeque<u32>,
-    /// Asked for, or done behind one that is not; ascending.
-    open: VecDeque<Open>,
+    /// Asked for, and not done.
+    open: BTreeMap<u32, Taking>,
+    /// What is known of messages before their octets come.
+    facts: BTreeMap<u32, Fetch>,
+    /// Their facts are known, and no FETCH asked for their octets yet.
+    identified: VecDeque<UidSet>,
     /// To be asked for again, one by one.
     again: VecDeque<(u32, Attempt)>,
     commands: VecDeque<Fetching>,
@@ -63,6 +72,11 @@ pub(super) struct Receive {
     done: u64,
     /// Ask for every message alone: this server tells the UID after the body.
     alone: bool,
+    /// Ask for what is to be known of messages before their octets: their ids may say that they are here already, or this server tells the date after
+    /// the body.
+    facts_first: bool,
+    /// Newest first.
+    is_descending: bool,
     /// What the cursor holds besides `next` and `exists`.
     template: Cursor,
     /// Messages below the found ones, or [`Cursor::UNCOUNTED`].
@@ -73,30 +87,27 @@ pub(super) struct Receive {
     flags: u64,
 }
 
-#[derive(Debug)]
-struct Open {
-    uid: u32,
-    state: Taking,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taking {
     /// Nothing came yet.
     Waiting,
     /// It is on its way to the host, or is being set aside.
     Going,
-    Done,
 }
 
 /// How often a message was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
+    /// With others, without their octets.
+    Facts,
     /// With others.
     Batch,
     /// By itself.
     Alone,
-    /// Only whether it is there.
+    /// Only whether it is there, and its flags.
     Probe,
+    /// Its octets and nothing else: whatever else the server cannot say of it.
+    Bare,
 }
 
 #[derive(Debug)]
@@ -117,6 +128,7 @@ struct Streaming {
 struct Tail {
     uid: Option<u32>,
     had_flags: bool,
+    had_date: bool,
 }
 
 #[derive(Debug)]
@@ -135,17 +147,21 @@ enum Awaited {
     SetAside {
         uid: u32,
     },
+    /// Which of these has the host already, by their stable ids?
+    Recognised(Vec<Arrival>),
     Change,
 }
 
 impl Receive {
-    pub(super) fn new(found: UidSet, template: Cursor, base: u64, alone: bool) -> Self {
+    pub(super) fn new(found: UidSet, template: Cursor, base: u64, session: &Session) -> Self {
         Self {
             candidates: found.clone(),
             found,
             asking: None,
             wanted: VecDeque::new(),
-            open: VecDeque::new(),
+            open: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            identified: VecDeque::new(),
             again: VecDeque::new(),
             commands: VecDeque::new(),
             body: None,
@@ -157,7 +173,9 @@ impl Receive {
             octets_since: 0,
             refused: 0,
             done: 0,
-            alone,
+            alone: false,
+            facts_first: !session.further_items().is_empty(),
+            is_descending: session.settings.newest_first,
             template,
             base,
             had: UidSet::default(),
@@ -195,6 +213,7 @@ impl Receive {
         self.candidates.is_empty()
             && self.asking.is_none()
             && self.wanted.is_empty()
+            && self.identified.is_empty()
             && self.again.is_empty()
             && self.commands.is_empty()
             && self.answers.is_empty()
@@ -204,15 +223,17 @@ impl Receive {
     /// Ask and fetch as much as may be under way.
     pub(super) fn advance(&mut self, place: &mut Place<'_>, actions: &mut Actions) {
         if self.asking.is_none() && self.wanted.len() < LOW_WATER && !self.candidates.is_empty() {
-            let uids = self.candidates.take(UNSEEN_IDS);
+            let uids = if self.is_descending { self.candidates.take_last(UNSEEN_IDS) } else { self.candidates.take(UNSEEN_IDS) };
             let ids = uids.iter().map(u32::to_string).collect();
             self.asking = Some((actions.ask(Question::Unseen(place.scope.clone(), ids)), uids));
         }
         while self.commands.len() < place.session.settings.pipeline {
             let Some((uids, attempt)) = self.next_batch(place.session.settings.batch_messages) else { break };
             let command = match attempt {
-                Attempt::Batch | Attempt::Alone => command::fetch_messages(&uids, place.session.has("OBJECTID")),
+                Attempt::Facts => command::fetch_facts(&uids, place.session.further_items()),
+                Attempt::Batch | Attempt::Alone => command::fetch_messages(&uids, place.session.further_items()),
                 Attempt::Probe => command::fetch_flags_of(&uids),
+                Attempt::Bare => command::fetch_octets(&uids),
             };
             let tag = place.session.send(&command, actions);
             self.commands.push_back(Fetching { tag, uids, attempt });
@@ -263,9 +284,14 @@ impl Receive {
                 self.finish(uid, 0, place, actions);
                 Ok(())
             }
-            Some(Awaited::Broken { uid, attempt: Attempt::Batch, .. }) => {
+            Some(Awaited::Broken { uid, attempt, .. }) if attempt != Attempt::Bare => {
                 self.set(uid, Taking::Waiting);
-                self.again.push_back((uid, Attempt::Alone));
+                self.again.push_back((uid, if attempt == Attempt::Batch { Attempt::Alone } else { Attempt::Bare }));
+                Ok(())
+            }
+            Some(Awaited::Recognised(arrivals)) => {
+                let Answer::Recognised(known) = answer else { return Ok(()) };
+                self.recognised(&arrivals, &known?, place, actions);
                 Ok(())
             }
             Some(Awaited::Broken { arrival, uid, .. }) => {
@@ -298,14 +324,54 @@ impl Receive {
         if let Some((uid, attempt)) = self.again.pop_front() {
             return Some((UidSet::range(uid, uid), attempt));
         }
-        let most = if self.alone { 1 } else { most };
+        if let Some(uids) = self.identified.pop_front() {
+            return Some((uids, if self.alone { Attempt::Alone } else { Attempt::Batch }));
+        }
+        let most = if self.alone && !self.facts_first { 1 } else { most };
         // A batch that is not full yet waits while the pipeline has others and more is to come.
         if self.wanted.is_empty() || (self.wanted.len() < most && self.asking.is_some() && !self.commands.is_empty()) {
             return None;
         }
         let uids: UidSet = self.wanted.drain(..most.min(self.wanted.len())).collect();
-        self.open.extend(uids.iter().map(|uid| Open { uid, state: Taking::Waiting }));
-        Some((uids, if self.alone { Attempt::Alone } else { Attempt::Batch }))
+        self.open.extend(uids.iter().map(|uid| (uid, Taking::Waiting)));
+        let attempt = match (self.facts_first, self.alone) {
+            (true, _) => Attempt::Facts,
+            (false, true) => Attempt::Alone,
+            (false, false) => Attempt::Batch,
+        };
+        Some((uids, attempt))
+    }
+
+    /// The facts of `uids` are here, as far as the server gave them: those that the host may have already are shown to it, the others' octets are next.
+    fn identify(&mut self, uids: &UidSet, place: &Place<'_>, actions: &mut Actions) {
+        let waiting: Vec<u32> = uids.iter().filter(|&uid| self.is_waiting(uid)).collect();
+        let known = |uid: &u32| self.facts.get(uid).filter(|facts| facts.email_id.is_some());
+        let (with_ids, without): (Vec<u32>, Vec<u32>) = waiting.into_iter().partition(|uid| known(uid).is_some());
+        let arrivals: Vec<Arrival> = with_ids.iter().filter_map(|uid| Some(arrival(*uid, known(uid)?, place.folder))).collect();
+        self.fetch_identified(&without);
+        if !arrivals.is_empty() {
+            let token = actions.ask(Question::Recognise(place.scope.clone(), arrivals.clone()));
+            self.answers.insert(token, Awaited::Recognised(arrivals));
+        }
+    }
+
+    fn recognised(&mut self, arrivals: &[Arrival], known: &[bool], place: &Place<'_>, actions: &mut Actions) {
+        let mut wanted = Vec::new();
+        for (at, arrival) in arrivals.iter().enumerate() {
+            let Ok(uid) = arrival.id.parse() else { continue };
+            if known.get(at) == Some(&true) {
+                self.flags = self.flags.wrapping_add(digest(uid, &arrival.keywords));
+                self.finish(uid, 0, place, actions);
+            } else {
+                wanted.push(uid);
+            }
+        }
+        self.fetch_identified(&wanted);
+    }
+
+    fn fetch_identified(&mut self, uids: &[u32]) {
+        let most = if self.alone { 1 } else { uids.len().max(1) };
+        self.identified.extend(uids.chunks(most).map(|chunk| chunk.iter().copied().collect::<UidSet>()));
     }
 
     fn set_aside(&mut self, uid: u32, arrival: Arrival, reason: Error, place: &Place<'_>, actions: &mut Actions) {
@@ -316,10 +382,8 @@ impl Receive {
     }
 
     fn finish(&mut self, uid: u32, octets: u64, place: &Place<'_>, actions: &mut Actions) {
-        self.set(uid, Taking::Done);
-        while self.open.front().is_some_and(|open| open.state == Taking::Done) {
-            self.open.pop_front();
-        }
+        self.open.remove(&uid);
+        self.facts.remove(&uid);
         self.messages_since += 1;
         self.octets_since += octets;
         self.done += 1;
@@ -333,9 +397,10 @@ impl Receive {
     fn cursor(&self) -> Cursor {
         let waiting = self.again.iter().map(|(uid, _)| *uid);
         let firsts = [
-            self.open.front().map(|open| open.uid),
+            self.open.first_key_value().map(|(uid, _)| *uid),
             self.wanted.front().copied(),
-            self.asking.as_ref().and_then(|(_, uids)| uids.first().copied()),
+            self.wanted.back().copied(),
+            self.asking.as_ref().and_then(|(_, uids)| uids.iter().min().copied()),
             self.candidates.first(),
         ];
         let next = firsts.into_iter().flatten().chain(waiting).min().unwrap_or(self.template.next);
@@ -357,17 +422,13 @@ impl Receive {
     }
 
     fn is_waiting(&self, uid: u32) -> bool {
-        self.at(uid).and_then(|at| self.open.get(at)).is_some_and(|open| open.state == Taking::Waiting)
+        self.open.get(&uid) == Some(&Taking::Waiting)
     }
 
     fn set(&mut self, uid: u32, state: Taking) {
-        if let Some(open) = self.at(uid).and_then(|at| self.open.get_mut(at)) {
-            open.state = state;
+        if let Some(open) = self.open.get_mut(&uid) {
+            *open = state;
         }
-    }
-
-    fn at(&self, uid: u32) -> Option<usize> {
-        self.open.binary_search_by_key(&uid, |open| open.uid).ok()
     }
 }
 
@@ -389,6 +450,12 @@ fn arrival(uid: u32, fetch: &Fetch, folder: &str) -> Arrival {
         received: fetch.received,
         size: fetch.size,
         part: Part::Whole,
-        extra: Vec::new(),
+        extra: labels(fetch),
     }
+}
+
+/// Gmail's labels, a pair each, in Unicode: the folder that a message is received from is only one of them.
+fn labels(fetch: &Fetch) -> Vec<(String, String)> {
+    let labels = fetch.labels.iter().flatten().filter(|label| label.len() <= LABEL_OCTETS).take(LABELS);
+    labels.map(|label| ("gmail-label".to_owned(), mailbox_name::path(label, None, false).concat())).collect()
 }

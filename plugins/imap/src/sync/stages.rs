@@ -1,7 +1,7 @@
 //! What a pass does one after the other: open, follow flags, look for new and for vanished messages, receive, retire, commit.
 
-use postrider_connector::machine::{Actions, Question};
-use postrider_connector::types::{Error, Failure, Page, Scope};
+use postrider_connector::machine::{Action, Actions, Question};
+use postrider_connector::types::{Error, Failure, Level, Page, Scope};
 
 use super::listing::{FollowFlags, Listing, Resync};
 use super::receive::Receive;
@@ -11,6 +11,7 @@ use crate::cursor::Cursor;
 use crate::refusal;
 use crate::response::parse::{Condition, Status};
 use crate::session::{Selected, Snapshot};
+use crate::settings::Quirk;
 use crate::uid_set::UidSet;
 
 /// Changes that are told together.
@@ -43,6 +44,13 @@ impl Sync<'_> {
                 self.examine(actions);
                 Ok(())
             }
+            Condition::No if self.session.is_quirky(Quirk::UnselectableFolders) => {
+                let words = format!("the folder `{}` is not opened by the server and counts as empty: {}", self.folder, status.words);
+                actions.put(Action::Log(Level::Warn, words));
+                self.session.refused.insert(self.folder.clone());
+                self.state = State::Over;
+                Ok(())
+            }
             _ => Err(refusal::error(status).at(&format!("open {}", self.folder))),
         }
     }
@@ -57,6 +65,15 @@ impl Sync<'_> {
             self.opened.modseq = 0;
         }
         let exists = self.opened.exists;
+        // A UIDNEXT that goes back is not to be believed (GMX): new messages come below it.
+        let went_back = self
+            .before
+            .as_ref()
+            .is_some_and(|before| before.validity == validity && self.opened.next.is_some_and(|next| next < before.next));
+        self.adds_nothing_up = went_back || self.session.is_quirky(Quirk::WrongUidnext);
+        if self.adds_nothing_up {
+            self.opened.next = None;
+        }
         self.session.refused.remove(&self.folder);
         self.session.selected = Some(Selected { folder: self.folder.clone(), exists, writable: false, touched: false });
         self.scope.generation = validity.to_string();
@@ -153,8 +170,7 @@ impl Sync<'_> {
         if self.opened.exists == 0 || self.opened.next == Some(next) {
             self.look_for_vanished(actions);
         } else {
-            let listing = self.list(next, None, self.session.has_rev2("ESEARCH"), actions);
-            self.state = State::Discover(listing);
+            self.ask_new(actions);
         }
     }
 
@@ -179,6 +195,7 @@ impl Sync<'_> {
             };
             return Err(error.at(&self.folder));
         }
+        self.is_discovered = true;
         self.found = listing.uids.from(self.after.next);
         if self.found.count() > u64::from(self.opened.exists) * 2 + 10_000 {
             return Err(Error::new(Failure::Malformed, "the server lists more messages than it has").at(&self.folder));
@@ -194,7 +211,8 @@ impl Sync<'_> {
         let new = self.opened.next.map_or_else(|| self.found.count(), |next| self.found.count_below(next));
         let listed = self.listing.as_ref().map_or(self.after.exists, UidSet::count);
         let gone = self.gone.count();
-        let adds_up = self.after.exists != Cursor::UNCOUNTED
+        let adds_up = !self.adds_nothing_up
+            && self.after.exists != Cursor::UNCOUNTED
             && listed == self.after.exists
             && self.after.exists.saturating_add(new) == u64::from(self.opened.exists) + gone;
         if adds_up && !is_new {
@@ -204,29 +222,57 @@ impl Sync<'_> {
                 self.ask(Question::Removed(self.scope.clone(), gone), actions);
             }
             self.receive();
-        } else if self.listing.is_some() {
-            self.compare(None, actions);
-        } else if self.after.next == 1 || self.opened.exists == 0 {
-            self.listing = Some(UidSet::default());
-            self.compare(None, actions);
+        } else if self.opened.exists == 0 {
+            self.begin_compare(UidSet::default(), actions);
+        } else if let Some(listing) = self.listing.take() {
+            // There may be new messages that UIDNEXT does not tell of.
+            if !self.is_discovered && listing.count() < u64::from(self.opened.exists) {
+                self.listing = Some(listing);
+                self.ask_new(actions);
+            } else {
+                self.begin_compare(listing, actions);
+            }
+        } else if self.after.next > 1 {
+            self.list_old(self.session.has_rev2("ESEARCH"), actions);
+        } else if self.is_discovered {
+            self.begin_compare(UidSet::default(), actions);
         } else {
-            let listing = self.list(1, Some(self.after.next - 1), self.session.has_rev2("ESEARCH"), actions);
-            self.state = State::List(listing);
+            self.ask_new(actions);
         }
+    }
+
+    fn ask_new(&mut self, actions: &mut Actions) {
+        let listing = self.list(self.after.next, None, self.session.has_rev2("ESEARCH"), actions);
+        self.state = State::Discover(listing);
+    }
+
+    /// List what is below the cursor, and what is not where nobody asked for it yet.
+    fn list_old(&mut self, by_search: bool, actions: &mut Actions) {
+        let last = self.is_discovered.then(|| self.after.next - 1);
+        let listing = self.list(1, last, by_search, actions);
+        self.state = State::List(listing);
     }
 
     pub(super) fn listed(&mut self, listing: Listing, status: &Status, actions: &mut Actions) {
         let is_good = status.condition == Condition::Ok && !listing.lost;
         if !is_good && listing.by_search {
-            let listing = self.list(1, Some(self.after.next - 1), false, actions);
-            self.state = State::List(listing);
+            self.list_old(false, actions);
         } else if is_good {
-            self.listing = Some(listing.uids);
-            self.compare(None, actions);
+            if !self.is_discovered {
+                self.is_discovered = true;
+                self.found = listing.uids.clone().from(self.after.next);
+            }
+            self.begin_compare(listing.uids.below(self.after.next), actions);
         } else {
             // Nothing is said of what vanished; the numbers go on differing, and the next pass looks again.
             self.receive();
         }
+    }
+
+    fn begin_compare(&mut self, listing: UidSet, actions: &mut Actions) {
+        self.missing = listing.clone();
+        self.listing = Some(listing);
+        self.compare(None, actions);
     }
 
     pub(super) fn compare(&mut self, after: Option<String>, actions: &mut Actions) {
@@ -236,6 +282,8 @@ impl Sync<'_> {
     pub(super) fn compared(&mut self, page: Page, actions: &mut Actions) {
         let there = self.listing.take().unwrap_or_default();
         let is_there = |id: &String| id.parse().is_ok_and(|uid| there.contains(uid) || self.found.contains(uid));
+        let had: UidSet = page.ids.iter().filter_map(|id| id.parse::<u32>().ok()).collect();
+        self.missing.remove(&had);
         let removed: Vec<String> = page.ids.into_iter().filter(|id| !is_there(id)).collect();
         if !removed.is_empty() {
             self.ask(Question::Removed(self.scope.clone(), removed), actions);
@@ -244,7 +292,13 @@ impl Sync<'_> {
         self.listing = Some(there);
         match page.next {
             Some(next) => self.compare(Some(next), actions),
-            None => self.receive(),
+            None => {
+                // Below UIDNEXT nothing is ever added, and yet: whatever the host does not have is new.
+                let missing = std::mem::take(&mut self.missing);
+                self.after.exists = self.after.exists.saturating_sub(missing.count());
+                self.found.extend(missing);
+                self.receive();
+            }
         }
     }
 
@@ -253,7 +307,7 @@ impl Sync<'_> {
         let end = self.opened.next.unwrap_or(1).max(self.after.next).max(found.last().map_or(1, |last| last.saturating_add(1)));
         let base = self.after.exists;
         let template = Cursor { next: end, modseq: self.opened.modseq, ..self.after.clone() };
-        self.state = State::Receive(Box::new(Receive::new(found, template.clone(), base, false)));
+        self.state = State::Receive(Box::new(Receive::new(found, template.clone(), base, self.session)));
         self.after = template;
     }
 

@@ -41,7 +41,8 @@ impl Choices {
 /// One conversation: a session on a line of its own, until it is over or breaks.
 fn converse(server: &mut Server, host: &mut Host, passes: usize, choices: &mut Choices) -> Result<(), Error> {
     server.connect();
-    let settings = Settings { batch_messages: 3, pipeline: 2, checkpoint_messages: 4, ..Settings::default() };
+    let newest_first = choices.happens(3);
+    let settings = Settings { batch_messages: 3, pipeline: 2, checkpoint_messages: 4, newest_first, ..Settings::default() };
     let mut session = Session::new(&server.capabilities(), settings, Limits::default());
     run(&mut Prepare::new(&mut session), server, host, choices)?;
     for _ in 0..passes {

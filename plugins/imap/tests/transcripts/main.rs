@@ -9,6 +9,7 @@ mod mutate;
 mod odd;
 mod prepare;
 mod resync;
+mod stable;
 mod sync;
 mod watch;
 

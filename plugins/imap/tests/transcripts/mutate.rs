@@ -112,3 +112,28 @@ fn deleting_takes_only_what_it_names() {
     let crafted = What::Keywords { add: vec!["x)\r\nA9 DELETE y".into()], remove: vec![] };
     assert_eq!(Mutate::new(&mut session(DOVECOT), "INBOX", vec![], crafted).unwrap_err().kind, Failure::Misconfigured);
 }
+
+#[test]
+fn a_move_that_is_not_understood_is_made_of_copy_and_expunge() {
+    let what = What::Move("Trash".into());
+    let copied = r#"
+        C: A3 UID COPY 1:2 "Trash"
+        S: A3 OK [COPYUID 9 1:2 31:32] Copied.
+        C: A4 UID STORE 1:2 +FLAGS.SILENT (\Deleted)
+        S: A4 OK done
+        C: A5 UID EXPUNGE 1:2
+        S: A5 OK done
+    "#;
+    let text = format!("C: A2 UID MOVE 1:2 \"Trash\"\nS: A2 BAD what is MOVE\n{copied}");
+    assert_eq!(
+        mutate("IMAP4rev1 MOVE UIDPLUS", &what, &text),
+        ["1 Some(\"31\") None", "2 Some(\"32\") None", "9 None Some(Failure::Gone)"]
+    );
+    // A NO may have moved some; and without UIDPLUS there is no way that touches nothing else.
+    for (capabilities, answer, kind) in
+        [("IMAP4rev1 MOVE UIDPLUS", "NO [OVERQUOTA] full", "Throttled"), ("IMAP4rev1 MOVE", "BAD what is MOVE", "Permanent")]
+    {
+        let text = format!("C: A2 UID MOVE 1:2 \"Trash\"\nS: A2 {answer}");
+        assert_eq!(mutate(capabilities, &what, &text)[0], format!("1 None Some(Failure::{kind})"), "{answer}");
+    }
+}

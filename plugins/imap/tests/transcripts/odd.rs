@@ -1,9 +1,10 @@
 //! Servers and messages that are not as they should be: each costs itself, never the mailbox.
 
-use postrider_connector::testing::World;
+use postrider_connector::testing::{Player, Script, World};
 use postrider_connector::types::{Error, Failure};
 use postrider_imap::cursor::Cursor;
 use postrider_imap::leave::Leave;
+use postrider_imap::settings::Quirk;
 
 use super::{DOVECOT, cursor, script, session, sync, sync_inbox, world_at};
 
@@ -44,6 +45,12 @@ fn a_bad_reply_hides_no_message() {
         S: )
         S: A4 OK Fetch completed.
         S: A5 NO [CORRUPTION] Input/output error
+        # Whatever the server cannot say of it: is it there, and can its octets be had?
+        C: A6 UID FETCH 3 (UID FLAGS)
+        S: * 3 FETCH (UID 3 FLAGS (\Seen))
+        S: A6 OK Fetch completed.
+        C: A7 UID FETCH 3 (UID BODY.PEEK[])
+        S: A7 NO [CORRUPTION] Input/output error
         "#;
     let world = sync_inbox(DOVECOT, &text, &World::default());
     assert_eq!(world.ids("INBOX", "7"), ["1", "2", "3", "4"]);
@@ -69,6 +76,8 @@ fn a_message_that_is_not_given_is_probed_for() {
         S: A6 OK Fetch completed.
         S: * 1 FETCH (UID 2 FLAGS ())
         S: A7 OK Fetch completed.
+        C: A8 UID FETCH 2 (UID BODY.PEEK[])
+        S: A8 OK Fetch completed.
         "#;
     let world = sync_inbox(DOVECOT, &text, &World::default());
     assert_eq!(world.ids("INBOX", "7"), ["2"]);
@@ -135,6 +144,11 @@ fn a_literal_that_is_counted_wrong_is_not_believed() {
         S< other
         S: )
         S: A5 OK Fetch completed.
+        C: A6 UID FETCH 2 (UID BODY.PEEK[])
+        S: * 2 FETCH (UID 2 BODY[] {2}
+        S< other
+        S: )
+        S: A6 OK Fetch completed.
         "#;
     let world = sync_inbox(DOVECOT, &text, &World::default());
     assert_eq!(world.octets("INBOX", "7", "1"), Some(&b"whole"[..]));
@@ -243,5 +257,163 @@ fn a_folder_that_is_gone_is_gone() {
 fn a_server_may_close_after_logout() {
     for text in ["C: A1 LOGOUT\nS: * BYE Logging out\nS: A1 OK done", "C: A1 LOGOUT\nS: * BYE Logging out\n! time-up"] {
         script(text).play(&World::default(), |player| player.run(&mut Leave::new(&mut session(DOVECOT))));
+    }
+}
+
+#[test]
+fn octets_are_had_whatever_else_cannot_be_read() {
+    // The rest breaks the line in every answer that has it; the octets alone are well.
+    let broken = opening(1, "1")
+        + r#"
+        S: * 1 FETCH (UID 1 FLAGS (\Seen) ENVELOPE ((((NIL BODY[] {1}
+        S< a
+        S: )
+        S: A3 OK Fetch completed.
+        C: A4 UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 1 FETCH (UID 1 FLAGS (\Seen) INTERNALDATE "01-Jan BODY[] {1}
+        S< a
+        S: )
+        S: A4 OK Fetch completed.
+        C: A5 UID FETCH 1 (UID BODY.PEEK[])
+        S: * 1 FETCH (UID 1 BODY[] {1}
+        S< a
+        S: )
+        S: A5 OK Fetch completed.
+        "#;
+    let refused = opening(1, "1")
+        + r#"
+        S: A3 BAD internal error
+        C: A4 UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: A4 BAD internal error
+        C: A5 UID FETCH 1 (UID FLAGS)
+        S: * 1 FETCH (UID 1 FLAGS (\Seen))
+        S: A5 OK Fetch completed.
+        C: A6 UID FETCH 1 (UID BODY.PEEK[])
+        S: * 1 FETCH (UID 1 BODY[] {1}
+        S< a
+        S: )
+        S: A6 OK Fetch completed.
+        "#;
+    for text in [&broken, &refused] {
+        let world = sync_inbox(DOVECOT, text, &World::default());
+        assert_eq!(world.octets("INBOX", "7", "1"), Some(&b"a"[..]));
+        assert_eq!(world.asked.get("set-aside"), None);
+    }
+    let world = sync_inbox(DOVECOT, &refused, &World::default());
+    assert_eq!(world.messages[&("INBOX".into(), "7".into(), "1".into())].keywords, ["\\Seen"]);
+}
+
+#[test]
+fn a_date_behind_the_body_is_kept() {
+    let text = opening(2, "1:2")
+        + r#"
+        S: * 1 FETCH (UID 1 FLAGS (\Seen) BODY[] {1}
+        S< a
+        S:  INTERNALDATE "17-Jul-1996 02:44:25 -0700")
+        S: * 2 FETCH (UID 2 FLAGS () INTERNALDATE "17-Jul-1996 02:44:26 -0700" BODY[] {1}
+        S< b
+        S: )
+        S: A3 OK Fetch completed.
+        C: A4 UID FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 1 FETCH (UID 1 BODY[] {1}
+        S< a
+        S:  INTERNALDATE "17-Jul-1996 02:44:25 -0700" FLAGS (\Seen))
+        S: A4 OK Fetch completed.
+        "#;
+    let world = sync_inbox(DOVECOT, &text, &World::default());
+    for (uid, received, keywords) in [("1", 837_596_665_000, &["\\Seen"][..]), ("2", 837_596_666_000, &[])] {
+        let stored = &world.messages[&("INBOX".into(), "7".into(), uid.into())];
+        assert_eq!(
+            (stored.received, &stored.keywords[..]),
+            (Some(received), &keywords.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+        );
+    }
+}
+
+/// A pass over a folder where the host has 1 and 2, and where the server says of UIDNEXT what it likes.
+fn with_uidnext(next: u32, quirks: &[Quirk], text: &str) -> World {
+    let at = Cursor { validity: 7, next: 5, modseq: 60, exists: 2, flags: 0, retiring: vec![] };
+    let begin = format!(
+        r#"
+        C: A1 EXAMINE "INBOX" (CONDSTORE)
+        S: * 2 EXISTS
+        S: * OK [UIDVALIDITY 7] UIDs valid
+        S: * OK [UIDNEXT {next}] Predicted next UID
+        S: * OK [HIGHESTMODSEQ 60] Highest
+        S: A1 OK [READ-ONLY] Examine completed.
+        "#
+    );
+    let converse = |player: &mut Player<'_>| {
+        let mut session = session(DOVECOT);
+        session.settings.quirks = quirks.to_vec();
+        sync(player, &mut session, "INBOX")
+    };
+    // Below such a cursor something may come.
+    Script::parse(&(begin + text)).check(&world_at(&at, &[("1", &[]), ("2", &[])]), converse).1
+}
+
+#[test]
+fn a_uidnext_that_goes_back_is_not_believed() {
+    // 2 vanished and 3 came, below a UIDNEXT that was 5: no sum shows it.
+    let text = r#"
+        C: A2 UID SEARCH RETURN (ALL) UID 5:*
+        S: * ESEARCH (TAG "A2") UID
+        S: A2 OK Search completed.
+        C: A3 UID SEARCH RETURN (ALL) UID 1:4
+        S: * ESEARCH (TAG "A3") UID ALL 1,3
+        S: A3 OK Search completed.
+        C: A4 UID FETCH 3 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 2 FETCH (UID 3 FLAGS () BODY[] {1}
+        S< c
+        S: )
+        S: A4 OK Fetch completed.
+    "#;
+    for (next, quirks) in [(4, &[][..]), (5, &[Quirk::WrongUidnext])] {
+        let world = with_uidnext(next, quirks, text);
+        assert_eq!((world.ids("INBOX", "7"), cursor(&world).exists), (["1", "3"].map(str::to_owned).to_vec(), 2), "{next}");
+    }
+    // What is right costs nothing.
+    with_uidnext(5, &[], "");
+}
+
+#[test]
+fn new_messages_are_found_though_uidnext_stands_still() {
+    let at = Cursor { validity: 7, next: 3, modseq: 60, exists: 2, flags: 0, retiring: vec![] };
+    let world = sync_inbox(
+        DOVECOT,
+        r#"
+        C: A1 EXAMINE "INBOX" (CONDSTORE)
+        S: * 3 EXISTS
+        S: * OK [UIDVALIDITY 7] UIDs valid
+        S: * OK [UIDNEXT 3] Predicted next UID
+        S: * OK [HIGHESTMODSEQ 60] Highest
+        S: A1 OK [READ-ONLY] Examine completed.
+        C: A2 UID SEARCH RETURN (ALL) UID 1:*
+        S: * ESEARCH (TAG "A2") UID ALL 1:3
+        S: A2 OK Search completed.
+        C: A3 UID FETCH 3 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])
+        S: * 3 FETCH (UID 3 FLAGS () BODY[] {1}
+        S< c
+        S: )
+        S: A3 OK Fetch completed.
+        "#,
+        &world_at(&at, &[("1", &[]), ("2", &[])]),
+    );
+    assert_eq!((world.ids("INBOX", "7").len(), cursor(&world).next, cursor(&world).exists), (3, 4, 3));
+}
+
+#[test]
+fn a_folder_that_refuses_to_be_opened_is_empty_where_that_is_known() {
+    let text = "C: A1 EXAMINE \"Calendar\" (CONDSTORE)\nS: A1 NO The requested message could not be converted";
+    for (quirks, outcome) in [(vec![], Some(Failure::Permanent)), (vec![Quirk::UnselectableFolders], None)] {
+        let (found, world) = script(text).check(&World::default(), |player| {
+            let mut session = session(DOVECOT);
+            session.settings.quirks = quirks.clone();
+            match sync(player, &mut session, "Calendar") {
+                Err(error) if error.kind == Failure::Permanent => Ok(Some(error.kind)),
+                other => other.map(|()| None),
+            }
+        });
+        assert_eq!((found, world.checkpoints.len()), (outcome, 0));
     }
 }

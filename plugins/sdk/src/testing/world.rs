@@ -27,6 +27,8 @@ pub struct World {
     pub checkpoints: Vec<Checkpoint>,
     /// Ids whose delivery is refused, and why.
     pub refused: BTreeMap<String, Error>,
+    /// Stable ids that the host has octets of, for `recognise`.
+    pub recognised: BTreeSet<String>,
     /// Generations retired, as (folder, generation).
     pub retired: Vec<(String, String)>,
     /// Ids in one page of `known`; 0: all.
@@ -40,7 +42,7 @@ pub struct World {
 }
 
 /// One message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Its octets; none: it was set aside.
     pub octets: Option<Vec<u8>>,
@@ -48,6 +50,12 @@ pub struct Stored {
     pub keywords: Vec<String>,
     /// When it was received.
     pub received: Option<u64>,
+    /// Its id that outlives moves.
+    pub stable: Option<String>,
+    /// Its thread.
+    pub thread: Option<String>,
+    /// Further facts.
+    pub extra: Vec<(String, String)>,
     /// Whether the server has it no more.
     pub removed: bool,
 }
@@ -90,7 +98,7 @@ impl World {
     /// Put a message there, as if a former session had delivered it.
     pub fn put(&mut self, folder: &str, generation: &str, id: &str, octets: &[u8], keywords: &[&str]) {
         let keywords = keywords.iter().map(ToString::to_string).collect();
-        let stored = Stored { octets: Some(octets.to_vec()), keywords, received: None, removed: false };
+        let stored = Stored { octets: Some(octets.to_vec()), keywords, ..Stored::default() };
         self.messages.insert((folder.to_owned(), generation.to_owned(), id.to_owned()), stored);
     }
 
@@ -120,7 +128,7 @@ impl World {
             Question::Unseen(scope, ids) => ("unseen", Answer::Ids(Ok(ids.into_iter().filter(|id| !self.has(&scope, id)).collect()))),
             Question::Known(scope, after, max) => ("known", Answer::Page(Ok(self.page(&scope, after.as_deref(), max)))),
             Question::Expendable(..) => ("expendable", Answer::Page(Ok(Page { ids: Vec::new(), next: None }))),
-            Question::Recognise(_, arrivals) => ("recognise", Answer::Recognised(Ok(vec![false; arrivals.len()]))),
+            Question::Recognise(scope, arrivals) => ("recognise", Answer::Recognised(Ok(self.recognise(&scope, arrivals)))),
             Question::SetAside(scope, arrival, _) => {
                 self.store(&scope, *arrival, None);
                 ("set-aside", Answer::Done(Ok(())))
@@ -151,6 +159,18 @@ impl World {
         answer
     }
 
+    fn recognise(&mut self, scope: &Scope, arrivals: Vec<Arrival>) -> Vec<bool> {
+        let mut known = Vec::new();
+        for arrival in arrivals {
+            let is_here = arrival.stable.as_ref().is_some_and(|stable| self.recognised.contains(stable));
+            known.push(is_here);
+            if is_here {
+                self.store(scope, arrival, None);
+            }
+        }
+        known
+    }
+
     fn has(&self, scope: &Scope, id: &str) -> bool {
         let (folder, generation) = key(scope);
         self.messages.contains_key(&(folder, generation, id.to_owned()))
@@ -174,7 +194,15 @@ impl World {
 
     fn store(&mut self, scope: &Scope, arrival: Arrival, octets: Option<Vec<u8>>) {
         let (folder, generation) = key(scope);
-        let stored = Stored { octets, keywords: arrival.keywords, received: arrival.received, removed: false };
+        let stored = Stored {
+            octets,
+            keywords: arrival.keywords,
+            received: arrival.received,
+            stable: arrival.stable,
+            thread: arrival.thread,
+            extra: arrival.extra,
+            removed: false,
+        };
         assert!(
             self.messages.insert((folder, generation, arrival.id.clone()), stored).is_none(),
             "message {} was handed over twice",

@@ -27,10 +27,14 @@ impl Receive {
             }
             Event::Untagged(Response::Fetch(_, fetch)) => match self.in_tail.take() {
                 Some(tail) => {
-                    if let Some((token, octets)) = self.ended.take() {
-                        actions.put(Action::Finish(token, Ok(octets)));
+                    if tail.uid.is_some() && !tail.had_date && fetch.received.is_some() {
+                        self.date_came_late(&tail, *fetch, actions);
+                    } else {
+                        if let Some((token, octets)) = self.ended.take() {
+                            actions.put(Action::Finish(token, Ok(octets)));
+                        }
+                        self.end(&tail, &fetch, place, actions);
                     }
-                    self.end(&tail, &fetch, place, actions);
                 }
                 None => self.whole(*fetch, place, actions),
             },
@@ -49,7 +53,9 @@ impl Receive {
     /// A body begins.
     fn begin(&mut self, fetch: &Fetch, octets: u64, place: &Place<'_>, actions: &mut Actions) {
         let uid = fetch.uid.or_else(|| self.only_uid());
-        self.in_tail = Some(Tail { uid, had_flags: fetch.flags.is_some() });
+        let facts = uid.and_then(|uid| self.facts.get(&uid)).cloned().unwrap_or_default();
+        let fetch = &fetch.clone().or(facts);
+        self.in_tail = Some(Tail { uid, had_flags: fetch.flags.is_some(), had_date: fetch.received.is_some() });
         let token = uid.filter(|&uid| self.is_waiting(uid)).map(|uid| {
             let arrival = arrival(uid, fetch, place.folder);
             let token = actions.begin(place.scope.clone(), arrival.clone());
@@ -59,6 +65,16 @@ impl Receive {
             token
         });
         self.body = Some(Streaming { token, octets: 0 });
+    }
+
+    /// Some servers tell the date behind the body, when the message has been handed over without it: it is given up and asked for again, now that
+    /// its date is known, and all others' dates are asked for first.
+    fn date_came_late(&mut self, tail: &Tail, fetch: Fetch, actions: &mut Actions) {
+        if let Some(uid) = tail.uid {
+            self.facts.insert(uid, Fetch { body: Body::None, ..fetch });
+        }
+        self.facts_first = true;
+        self.give_up_body("the message's date came behind it", actions);
     }
 
     /// The end of a response whose body was streamed: some servers tell UID and flags only here.
@@ -83,12 +99,13 @@ impl Receive {
     /// A response that came in one piece: with a body as a string, without one (`NIL`), or about flags only.
     fn whole(&mut self, mut fetch: Fetch, place: &Place<'_>, actions: &mut Actions) {
         let is_bodiless = fetch.body == Body::None;
-        let probed = self.commands.front().is_some_and(|command| command.attempt == Attempt::Probe);
+        let attempt = self.commands.front().map(|command| command.attempt);
         let uid = if is_bodiless { fetch.uid } else { fetch.uid.or_else(|| self.only_uid()) };
         let Some(uid) = uid.filter(|&uid| self.is_waiting(uid)) else { return };
         let body = std::mem::take(&mut fetch.body);
         match body {
             Body::Text(text) => {
+                fetch = fetch.or(self.facts.get(&uid).cloned().unwrap_or_default());
                 self.begin(&fetch, text.len() as u64, place, actions);
                 self.in_tail = None;
                 if let Some(Streaming { token: Some(token), .. }) = self.body.take() {
@@ -107,15 +124,10 @@ impl Receive {
                     actions,
                 );
             }
-            Body::None if probed && self.only_uid() == Some(uid) => {
-                let arrival = arrival(uid, &fetch, place.folder);
-                self.set_aside(
-                    uid,
-                    arrival,
-                    Error::new(Failure::Malformed, "the server lists the message and does not give it"),
-                    place,
-                    actions,
-                );
+            // Also what the server tells unasked is about this message as it is now.
+            Body::None if matches!(attempt, Some(Attempt::Facts | Attempt::Probe)) => {
+                let facts = self.facts.remove(&uid).unwrap_or_default();
+                self.facts.insert(uid, fetch.or(facts));
             }
             Body::None => {}
         }
@@ -126,27 +138,36 @@ impl Receive {
         let Some(at) = self.commands.iter().position(|command| command.tag == tag) else { return Ok(()) };
         let Some(command) = self.commands.remove(at) else { return Ok(()) };
         let refusal = (status.condition != Condition::Ok).then(|| refusal::error(status));
+        if let Some(error) = refusal.as_ref().filter(|error| refusal::is_passing(error))
+            && command.uids.iter().any(|uid| self.is_waiting(uid))
+        {
+            return Err(error.clone().at(&format!("FETCH in {}", place.folder)));
+        }
+        if command.attempt == Attempt::Facts {
+            self.identify(&command.uids, place, actions);
+            return Ok(());
+        }
         let missing: Vec<u32> = command.uids.iter().filter(|&uid| self.is_waiting(uid) && !self.is_asked_again(uid)).collect();
         for uid in missing {
             match (command.attempt, &refusal) {
-                (Attempt::Batch, Some(error)) | (Attempt::Alone, Some(error)) | (Attempt::Probe, Some(error))
-                    if refusal::is_passing(error) =>
-                {
-                    return Err(error.clone().at(&format!("FETCH in {}", place.folder)));
-                }
-                (Attempt::Batch, _) => self.again.push_back((uid, Attempt::Alone)),
-                (Attempt::Alone, None) => self.again.push_back((uid, Attempt::Probe)),
+                (Attempt::Facts | Attempt::Batch, _) => self.again.push_back((uid, Attempt::Alone)),
+                (Attempt::Alone, _) => self.again.push_back((uid, Attempt::Probe)),
                 // Neither given nor listed: it was expunged meanwhile.
-                (Attempt::Probe, None) => self.finish(uid, 0, place, actions),
-                (Attempt::Alone | Attempt::Probe, Some(error)) => {
+                (Attempt::Probe, None) if !self.facts.contains_key(&uid) => self.finish(uid, 0, place, actions),
+                (Attempt::Probe, _) => self.again.push_back((uid, Attempt::Bare)),
+                (Attempt::Bare, refusal) => {
                     self.refused += 1;
-                    if self.refused > REFUSED_IN_ROW {
-                        return Err(
-                            Error { kind: Failure::Transient, ..error.clone() }.at("the server refuses one message after the other")
-                        );
-                    }
-                    let arrival = arrival(uid, &Fetch::default(), place.folder);
-                    self.set_aside(uid, arrival, error.clone(), place, actions);
+                    let reason = match refusal {
+                        Some(error) if self.refused > REFUSED_IN_ROW => {
+                            return Err(
+                                Error { kind: Failure::Transient, ..error.clone() }.at("the server refuses one message after the other")
+                            );
+                        }
+                        Some(error) => error.clone(),
+                        None => Error::new(Failure::Malformed, "the server lists the message and does not give it"),
+                    };
+                    let arrival = arrival(uid, &self.facts.get(&uid).cloned().unwrap_or_default(), place.folder);
+                    self.set_aside(uid, arrival, reason, place, actions);
                 }
             }
         }
