@@ -11,13 +11,13 @@ use crate::scene::{ACCOUNT, add_account_with, assert_same, stored};
 /// Time-outs short enough for a server that says nothing.
 const QUICK: &[&str] = &["--connect-timeout-ms", "2000", "--read-timeout-ms", "2000"];
 
-fn home_for(server: &Scripted) -> Postrider {
+pub(crate) fn home_for(server: &Scripted) -> Postrider {
     let postrider = Postrider::new();
     add_account_with(&postrider, ACCOUNT, server.port, "none", QUICK).succeeded();
     postrider
 }
 
-fn asks_for_bodies(command: &Command) -> bool {
+pub(crate) fn asks_for_bodies(command: &Command) -> bool {
     command.text.contains("BODY.PEEK[]")
 }
 
@@ -31,7 +31,7 @@ fn once(mailbox: &Shared, trick: impl Fn(&Command, &mut Line) -> Trick + Send + 
 
 /// What is stored is what the server holds, each message once.
 #[track_caller]
-fn assert_all_stored(postrider: &Postrider, mailbox: &Shared) {
+pub(crate) fn assert_all_stored(postrider: &Postrider, mailbox: &Shared) {
     let mailbox = mailbox.lock().unwrap().clone();
     let stored = stored(postrider);
     assert_eq!(stored.len(), mailbox.messages.len());
@@ -182,6 +182,68 @@ fn untagged_data_without_end() {
     let outcome = postrider.run(&["receive", ACCOUNT]);
     assert!(matches!(outcome.code, Some(12 | 17 | 40 | 42)), "{:?}: {}", outcome.code, outcome.stderr);
     assert!(floods.load(Ordering::SeqCst) < 1_000_000, "the client ends it");
+    postrider.succeed(&["receive", ACCOUNT]);
+    assert_all_stored(&postrider, &mailbox);
+}
+
+#[test]
+fn lists_within_lists_without_end() {
+    for depth in [200, 100_000, 5_000_000] {
+        let mailbox = Mailbox::of(5, 400).shared();
+        let server = once(&mailbox, move |command, line| {
+            line.write(b"* 1 FETCH (UID 1 FLAGS () BODYSTRUCTURE ");
+            line.write(&vec![b'('; depth]);
+            line.write(format!("\r\n{} OK done\r\n", command.tag).as_bytes());
+            Trick::Answered
+        });
+        // It costs itself: what it hides is asked for again.
+        let postrider = home_for(&server);
+        postrider.succeed(&["receive", ACCOUNT]);
+        assert_all_stored(&postrider, &mailbox);
+    }
+}
+
+#[test]
+fn a_literal_of_a_gigabyte_that_is_no_message() {
+    let mailbox = Mailbox::of(5, 400).shared();
+    let server = once(&mailbox, |_, line| {
+        line.write(b"* 1 FETCH (UID 1 ENVELOPE {1073741824}\r\n");
+        line.flood(&[b'x'; 1 << 16], 2_000);
+        Trick::Cut
+    });
+    fails_then_recovers(&server, &mailbox, &[12, 17]);
+}
+
+#[test]
+fn a_uid_that_comes_twice_is_one_message() {
+    let mailbox = Mailbox::of(3, 400).shared();
+    let copy = Arc::clone(&mailbox);
+    let server = once(&mailbox, move |command, line| {
+        let honest = answer(&copy, command);
+        line.write(&[b"* 1 FETCH (UID 1 FLAGS () BODY[] {5}\r\nfirst)\r\n".as_slice(), &honest].concat());
+        Trick::Answered
+    });
+    let postrider = home_for(&server);
+    postrider.succeed(&["receive", ACCOUNT]);
+    let stored = stored(&postrider);
+    assert_eq!(stored.iter().filter(|message| message.places.iter().any(|place| place.uid == 1)).count(), 1);
+    assert_eq!(stored.len(), 3);
+    // Another message under a UID that is taken: nothing of what is here changes.
+    let ids: Vec<String> = stored.into_iter().map(|message| message.id).collect();
+    mailbox.lock().unwrap().messages[1].octets = b"Subject: other\r\n\r\n".to_vec();
+    postrider.succeed(&["receive", ACCOUNT]);
+    assert_eq!(crate::scene::stored(&postrider).into_iter().map(|message| message.id).collect::<Vec<_>>(), ids);
+    assert!(postrider.json(&["store", "check"])["findings"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_number_of_messages_that_shrinks_without_a_word() {
+    let mailbox = Mailbox::of(20, 400).shared();
+    let server = once(&mailbox, |_, line| {
+        line.write(b"* 3 EXISTS\r\n* 0 EXISTS\r\n* 7 EXPUNGE\r\n");
+        Trick::Honest
+    });
+    let postrider = home_for(&server);
     postrider.succeed(&["receive", ACCOUNT]);
     assert_all_stored(&postrider, &mailbox);
 }

@@ -1,6 +1,8 @@
 //! The IMAP connector in the sandbox, against servers.
 
 mod calls;
+mod large;
+mod stable;
 
 use std::sync::OnceLock;
 
