@@ -24,8 +24,11 @@ impl Command {
     }
 
     fn with_name(before: &str, name: &[u8], after: &str) -> Self {
-        let mut text = before.as_bytes().to_vec();
-        text.push(b'"');
+        Self([before.as_bytes(), &Self::quoted(name), after.as_bytes()].concat())
+    }
+
+    fn quoted(name: &[u8]) -> Vec<u8> {
+        let mut text = vec![b'"'];
         for &octet in name {
             if matches!(octet, b'"' | b'\\') {
                 text.push(b'\\');
@@ -33,8 +36,7 @@ impl Command {
             text.push(octet);
         }
         text.push(b'"');
-        text.extend_from_slice(after.as_bytes());
-        Self(text)
+        text
     }
 }
 
@@ -76,6 +78,27 @@ pub fn status(name: &[u8], condstore: bool) -> Command {
         name,
         if condstore { " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)" } else { " (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)" },
     )
+}
+
+/// The same of every mailbox, in one command (RFC 5819).
+#[must_use]
+pub fn list_status(condstore: bool) -> Command {
+    let last = if condstore { "HIGHESTMODSEQ" } else { "UNSEEN" };
+    Command::plain(format!("LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY {last}))"))
+}
+
+/// `NOTIFY` (RFC 5465): tell of the open mailbox as usual, and of these as they change, beginning with their `STATUS` of now; none: only the former.
+#[must_use]
+pub fn notify(names: &[Vec<u8>]) -> Command {
+    const EVENTS: &str = "(MessageNew MessageExpunge FlagChange)";
+    if names.is_empty() {
+        return Command::plain(format!("NOTIFY SET (selected {EVENTS})"));
+    }
+    let quoted: Vec<Vec<u8>> = names.iter().map(|name| Command::quoted(name)).collect();
+    let mut text = format!("NOTIFY SET STATUS (selected {EVENTS}) (mailboxes (").into_bytes();
+    text.extend(quoted.join(&b' '));
+    text.extend(format!(") {EVENTS})").bytes());
+    Command::plain(text)
 }
 
 /// The UIDs from `first` to `last` (none: to the end), in one response (RFC 4731).

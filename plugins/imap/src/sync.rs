@@ -11,6 +11,7 @@ use postrider_connector::types::{Error, Failure, Scope};
 use self::listing::{FollowFlags, Listing, Resync};
 use self::receive::{Place, Receive, done};
 use crate::cursor::Cursor;
+use crate::pace::Pace;
 use crate::refusal;
 use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
@@ -29,6 +30,7 @@ pub struct Sync<'a> {
     state: State,
     /// Questions whose answers are not in, besides those that a state waits for.
     asked: usize,
+    pace: Pace,
     /// Something was told since the last checkpoint.
     told: bool,
     /// The messages below `before.next` that the server has, where a listing showed all of them.
@@ -99,6 +101,7 @@ impl<'a> Sync<'a> {
             scope: Scope { folder: Some(folder.to_owned()), generation: String::new() },
             state: State::Begin,
             asked: 0,
+            pace: Pace::default(),
             told: false,
             listing: None,
             gone: UidSet::default(),
@@ -273,6 +276,13 @@ impl<'a> Sync<'a> {
         }
     }
 
+    fn is_waiting_for_host(&self) -> bool {
+        match &self.state {
+            State::Receive(receive) | State::Keep(receive, _) => receive.is_waiting_for_host(),
+            _ => false,
+        }
+    }
+
     const fn has_lost_line(&self) -> bool {
         matches!(self.state, State::Keep(..))
     }
@@ -283,13 +293,25 @@ impl Machine for Sync<'_> {
 
     fn step(&mut self, input: Input, actions: &mut Actions) -> Result<Step<()>, Error> {
         match input {
-            Input::Start => self.examine(actions),
-            Input::Octets(octets) => self.session.feed(octets),
+            Input::Start => {
+                self.pace.begin(actions);
+                self.examine(actions);
+            }
+            Input::Octets(octets) => {
+                self.pace.count(octets.len());
+                self.session.feed(octets);
+            }
+            Input::Timer => {
+                let is_servers_turn = self.session.outstanding() > 0 && self.asked == 0 && !self.is_waiting_for_host();
+                if let Err(error) = self.pace.look(is_servers_turn, actions) {
+                    self.lose(self.session.place(error), actions)?;
+                }
+            }
             Input::End => self.lose(self.session.ended(), actions)?,
             Input::Lost(error) => self.lose(error, actions)?,
             Input::Answer(token, answer) => self.answer(token, answer, actions)?,
             // A pass ends by itself; who waits for the line waits for it.
-            Input::Timer | Input::TimeUp | Input::Wanted => {}
+            Input::TimeUp | Input::Wanted => {}
         }
         if !self.has_lost_line() {
             self.events(actions)?;

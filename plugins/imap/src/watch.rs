@@ -1,5 +1,5 @@
-//! Waiting for changes: IDLE on one folder (RFC 2177), STATUS of the others now and then, and nothing but STATUS where the server
-//! has no IDLE.
+//! Waiting for changes: IDLE on one folder (RFC 2177), NOTIFY for the others (RFC 5465) or STATUS of them now and then, and nothing but STATUS
+//! where the server has no IDLE.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,12 @@ use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
 use crate::session::{Event, Selected, Session, Snapshot, Tag};
 
+/// The most folders that NOTIFY is asked to tell of, so that its line stays short.
+const NOTIFIED: usize = 200;
+
+/// From this many folders on, one LIST tells the STATUS of all (RFC 5819).
+const MANY: usize = 10;
+
 /// One `watch`.
 #[derive(Debug)]
 pub struct Watch<'a> {
@@ -22,6 +28,8 @@ pub struct Watch<'a> {
     polled: Vec<String>,
     changed: Vec<String>,
     state: State,
+    /// The server tells of the other folders as they change.
+    notified: bool,
     /// Milliseconds that this IDLE may go on before it is begun anew.
     until_refresh: u64,
     ended: Option<Watched>,
@@ -45,6 +53,8 @@ enum State {
     Examine(Tag, Snapshot),
     /// Look at the other folders.
     Poll(BTreeMap<Tag, String>),
+    /// Look at all of them with one command, which is this extension's.
+    Sweep(Tag, &'static str),
     /// Begin IDLE: the server has not agreed yet. True: leave it as soon as it has.
     Enter(Tag, bool),
     /// Wait.
@@ -66,7 +76,7 @@ impl<'a> Watch<'a> {
         });
         let idle = idle.flatten();
         let polled = folders.into_iter().filter(|folder| Some(*folder) != idle.as_ref()).cloned().collect();
-        Self { session, idle, polled, changed: Vec::new(), state: State::Begin, until_refresh: 0, ended: None }
+        Self { session, idle, polled, changed: Vec::new(), state: State::Begin, notified: false, until_refresh: 0, ended: None }
     }
 
     fn begin(&mut self, actions: &mut Actions) -> Result<(), Error> {
@@ -89,6 +99,15 @@ impl<'a> Watch<'a> {
 
     fn poll(&mut self, actions: &mut Actions) -> Result<(), Error> {
         let condstore = self.session.has_condstore();
+        if !self.polled.is_empty() && self.polled.len() <= NOTIFIED && self.idle.is_some() && self.session.has("NOTIFY") {
+            let names = self.polled.iter().map(|folder| self.session.name(folder)).collect::<Result<Vec<_>, _>>()?;
+            self.state = State::Sweep(self.session.send(&command::notify(&names), actions), "NOTIFY");
+            return Ok(());
+        }
+        if self.polled.len() >= MANY && self.session.has_rev2("LIST-STATUS") {
+            self.state = State::Sweep(self.session.send(&command::list_status(condstore), actions), "LIST-STATUS");
+            return Ok(());
+        }
         let mut asked = BTreeMap::new();
         for folder in &self.polled {
             asked.insert(self.session.send(&command::status(&self.session.name(folder)?, condstore), actions), folder.clone());
@@ -113,7 +132,7 @@ impl<'a> Watch<'a> {
             if self.until_refresh == 0 {
                 self.until_refresh = self.session.settings.idle_refresh_minutes * 60_000;
             }
-            let timer = if self.polled.is_empty() { self.until_refresh } else { poll.min(self.until_refresh) };
+            let timer = if self.polled.is_empty() || self.notified { self.until_refresh } else { poll.min(self.until_refresh) };
             self.until_refresh -= timer;
             actions.put(Action::Timer(Some(timer)));
             self.state = State::Enter(self.session.send(&command::word("IDLE"), actions), false);
@@ -139,7 +158,7 @@ impl<'a> Watch<'a> {
             }
             // DONE before the server's `+` would be taken for a command.
             State::Enter(tag, _) => self.state = State::Enter(tag, true),
-            State::Begin | State::Examine(..) | State::Poll(_) | State::Leave(_) | State::Rest => {}
+            State::Begin | State::Examine(..) | State::Poll(_) | State::Sweep(..) | State::Leave(_) | State::Rest => {}
         }
     }
 
@@ -147,7 +166,7 @@ impl<'a> Watch<'a> {
         match self.state {
             State::Idle(_) | State::Enter(..) => self.leave(actions),
             State::Rest => self.poll(actions)?,
-            State::Begin | State::Examine(..) | State::Poll(_) | State::Leave(_) => {}
+            State::Begin | State::Examine(..) | State::Poll(_) | State::Sweep(..) | State::Leave(_) => {}
         }
         Ok(())
     }
@@ -168,10 +187,27 @@ impl<'a> Watch<'a> {
                 self.poll(actions)?;
             }
             (State::Examine(_, seen), Event::Untagged(response)) => note(seen, &response),
-            (State::Poll(_), Event::Untagged(Response::Status(name, items))) => {
+            // NOTIFY tells of changes at any time.
+            (state, Event::Untagged(Response::Status(name, items))) => {
+                let is_idle = matches!(state, State::Enter(..) | State::Idle(_));
                 let folder = self.session.id(&name);
                 if self.polled.contains(&folder) {
                     self.compare(folder, snapshot(&items));
+                }
+                if is_idle && !self.changed.is_empty() {
+                    let changed = std::mem::take(&mut self.changed);
+                    self.end(Watched::Changed(changed), actions);
+                }
+            }
+            (State::Sweep(tag, extension), Event::Reply(reply, status)) if *tag == reply => {
+                let extension = *extension;
+                if status.condition == Condition::Ok {
+                    self.notified = extension == "NOTIFY";
+                    self.wait(actions);
+                } else {
+                    // Too many folders, or one that is gone: they are looked at one by one.
+                    self.session.forgo(extension);
+                    self.poll(actions)?;
                 }
             }
             (State::Poll(asked), Event::Reply(tag, status)) => {
@@ -256,6 +292,11 @@ impl Machine for Watch<'_> {
         }
         while let Some(event) = self.session.next_event()? {
             self.event(event, actions)?;
+        }
+        if self.session.outstanding() == 0 && self.ended.is_some() && self.notified {
+            // From now on only the open folder is told of, as without NOTIFY.
+            self.notified = false;
+            self.session.send(&command::notify(&[]), actions);
         }
         if self.session.outstanding() == 0
             && let Some(ended) = self.ended.take()

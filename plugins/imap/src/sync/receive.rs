@@ -208,6 +208,12 @@ impl Receive {
         self.checkpoint.is_none()
     }
 
+    /// Whether answers are outstanding, so that the line may have been held back.
+    pub(super) fn is_waiting_for_host(&self) -> bool {
+        let taken_over = |awaited: &Awaited| !matches!(awaited, Awaited::Delivery { .. });
+        self.asking.is_some() || self.checkpoint.is_some() || self.ended.is_some() || self.answers.values().any(taken_over)
+    }
+
     /// Whether everything found was taken over, set aside or is gone, and nothing is under way.
     pub(super) fn is_over(&self) -> bool {
         self.candidates.is_empty()

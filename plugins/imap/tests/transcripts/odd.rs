@@ -417,3 +417,14 @@ fn a_folder_that_refuses_to_be_opened_is_empty_where_that_is_known() {
         assert_eq!((found, world.checkpoints.len()), (outcome, 0));
     }
 }
+
+#[test]
+fn an_octet_now_and_then_is_not_waited_for_without_end() {
+    let text = opening(1, "1") + "S< * 1 FETCH (UID 1 FL\n" + &"! timer\n".repeat(30);
+    let (error, _) = script(&text).play(&World::default(), |player| match sync(player, &mut session(DOVECOT), "INBOX") {
+        Err(error) => Ok(error),
+        Ok(()) => panic!("the pass ended well"),
+    });
+    assert_eq!(error.kind, Failure::Unreachable);
+    assert!(error.message.contains("octets a minute"), "{}", error.message);
+}

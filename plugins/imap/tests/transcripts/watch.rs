@@ -113,3 +113,59 @@ fn a_folder_that_is_not_opened_is_told_of_once() {
     });
     assert_eq!(outcomes.0, (Watched::Changed(vec!["Closed".into()]), Watched::TimeUp));
 }
+
+const SWEEP: &str = r#"
+    C: A2 NOTIFY SET STATUS (selected (MessageNew MessageExpunge FlagChange)) (mailboxes ("Sent" "a \"b\"") (MessageNew MessageExpunge FlagChange))
+    S: * STATUS Sent (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 9 HIGHESTMODSEQ 5)
+    S: * STATUS "a \\"b\\"" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 9 HIGHESTMODSEQ 5)
+"#;
+
+#[test]
+fn the_server_tells_of_the_others_where_it_can() {
+    let leave = "C: DONE\nS: A3 OK done\nC: A4 NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))\nS: A4 OK done";
+    let capabilities = &format!("{DOVECOT} NOTIFY");
+    let folders = ["Sent", "INBOX", "a \"b\""];
+    let text = format!(
+        "{OPEN}{SWEEP}
+        S: A2 OK done
+        C: A3 IDLE
+        S: + idling
+        S: * STATUS Unasked (MESSAGES 9 UIDNEXT 10)
+        S: * STATUS Sent (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 9 HIGHESTMODSEQ 6)
+        {leave}"
+    );
+    assert_eq!(watch(capabilities, &folders, &text), Watched::Changed(vec!["Sent".into()]));
+    // The open folder is told of as ever.
+    let text = format!("{OPEN}{SWEEP}\nS: A2 OK done\nC: A3 IDLE\nS: + idling\nS: * 4 EXISTS\n{leave}");
+    assert_eq!(watch(capabilities, &folders, &text), Watched::Changed(vec!["INBOX".into()]));
+    let text = format!("{OPEN}{SWEEP}\nS: A2 OK done\nC: A3 IDLE\nS: + idling\n! wanted\n{leave}");
+    assert_eq!(watch(capabilities, &folders, &text), Watched::Interrupted);
+}
+
+#[test]
+fn where_notify_is_refused_the_others_are_looked_at() {
+    let text = format!(
+        "{OPEN}
+        C: A2 NOTIFY SET STATUS (selected (MessageNew MessageExpunge FlagChange)) (mailboxes (\"Sent\") (MessageNew MessageExpunge FlagChange))
+        S: A2 NO [NOTIFICATIONOVERFLOW] too many
+        C: A3 STATUS \"Sent\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)
+        S: * STATUS Sent (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 9 HIGHESTMODSEQ 5)
+        S: A3 OK done
+        C: A4 IDLE
+        S: + idling
+        ! time-up
+        C: DONE
+        S: A4 OK done"
+    );
+    assert_eq!(watch(&format!("{DOVECOT} NOTIFY"), &["INBOX", "Sent"], &text), Watched::TimeUp);
+}
+
+#[test]
+fn one_listing_tells_of_many_folders() {
+    let names: Vec<String> = (1..=10).map(|number| format!("f{number}")).collect();
+    let folders: Vec<&str> = names.iter().map(String::as_str).collect();
+    let status = |uidnext: u32| format!("S: * LIST () \".\" f7\nS: * STATUS f7 (MESSAGES 1 UIDNEXT {uidnext} UIDVALIDITY 9 UNSEEN 0)");
+    let sweep = |tag: u32| format!("C: A{tag} LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))");
+    let text = format!("{}\n{}\nS: A1 OK done\n! timer\n{}\n{}\nS: A2 OK done", sweep(1), status(2), sweep(2), status(3));
+    assert_eq!(watch("IMAP4rev1 LIST-STATUS", &folders, &text), Watched::Changed(vec!["f7".into()]));
+}
