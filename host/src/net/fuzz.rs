@@ -251,7 +251,8 @@ mod tests {
     #[test]
     fn the_corpora() {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
-        let targets: [(&str, fn(&[u8])); 6] = [
+        type Entry = fn(&[u8]);
+        let targets: [(&str, Entry); 6] = [
             ("net_certificate", certificate),
             ("net_challenges", challenges),
             ("net_imap_preamble", imap_preamble),

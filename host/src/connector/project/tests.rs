@@ -68,9 +68,9 @@ fn nothing_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     for there in [folder.path().join("folder"), folder.path().join("file")] {
         if there.ends_with("folder") {
-            fs::create_dir(&there).unwrap()
+            fs::create_dir(&there).unwrap();
         } else {
-            fs::write(&there, "mine").unwrap()
+            fs::write(&there, "mine").unwrap();
         }
         let refused = project(Template::Rest, None).write(SOURCES, &there).unwrap_err();
         assert_eq!(refused.kind, Kind::Usage);
