@@ -61,6 +61,7 @@ fn world_at(cursor: &Cursor, ids: &[(&str, &[&str])]) -> World {
         generation: cursor.validity.to_string(),
         cursor: cursor.encode(),
         had: ids.iter().map(|(id, _)| (*id).to_owned()).collect(),
+        answered: true,
     });
     world
 }

@@ -8,6 +8,9 @@ use crate::types::{Arrival, Change, Error, Failure, Page, Scope};
 /// Ids that one call may carry: the contract's most.
 const IDS: usize = 10_000;
 
+/// Folder, generation and id of a message.
+type Key = (String, String, String);
+
 /// What the host has.
 ///
 /// ```
@@ -31,12 +34,16 @@ pub struct World {
     pub recognised: BTreeSet<String>,
     /// Generations retired, as (folder, generation).
     pub retired: Vec<(String, String)>,
-    /// Ids in one page of `known`; 0: all.
+    /// Ids in one page of `known` and of `expendable`; 0: all.
     pub page_ids: usize,
     /// Pieces of the stream that the call brings.
     pub brought: VecDeque<Vec<u8>>,
     /// Octets that the call gave back.
     pub given: Vec<u8>,
+    /// Messages may be deleted on the server once they are durable: no copy is to be left there.
+    pub lets_go: bool,
+    /// Messages that a checkpoint covers which was answered, by folder, generation and id.
+    pub durable: BTreeSet<Key>,
     /// How often each question was asked.
     pub asked: BTreeMap<&'static str, usize>,
 }
@@ -71,6 +78,8 @@ pub struct Checkpoint {
     pub cursor: Vec<u8>,
     /// The ids of its scope that were handed over when it was asked for.
     pub had: BTreeSet<String>,
+    /// Whether it was answered.
+    pub answered: bool,
 }
 
 impl World {
@@ -99,13 +108,15 @@ impl World {
     pub fn put(&mut self, folder: &str, generation: &str, id: &str, octets: &[u8], keywords: &[&str]) {
         let keywords = keywords.iter().map(ToString::to_string).collect();
         let stored = Stored { octets: Some(octets.to_vec()), keywords, ..Stored::default() };
-        self.messages.insert((folder.to_owned(), generation.to_owned(), id.to_owned()), stored);
+        let key = (folder.to_owned(), generation.to_owned(), id.to_owned());
+        self.durable.insert(key.clone());
+        self.messages.insert(key, stored);
     }
 
     pub(super) fn checkpoint_asked(&mut self, scope: &Scope, cursor: &[u8]) {
         let (folder, generation) = key(scope);
         let had = self.messages.keys().filter(|(f, g, _)| *f == folder && *g == generation).map(|(_, _, id)| id.clone()).collect();
-        self.checkpoints.push(Checkpoint { folder, generation, cursor: cursor.to_vec(), had });
+        self.checkpoints.push(Checkpoint { folder, generation, cursor: cursor.to_vec(), had, answered: false });
     }
 
     pub(super) fn deliver(&mut self, scope: &Scope, arrival: Arrival, octets: Vec<u8>, count: Result<u64, Error>) -> Result<(), Error> {
@@ -126,8 +137,8 @@ impl World {
         }
         let (name, answer) = match question {
             Question::Unseen(scope, ids) => ("unseen", Answer::Ids(Ok(ids.into_iter().filter(|id| !self.has(&scope, id)).collect()))),
-            Question::Known(scope, after, max) => ("known", Answer::Page(Ok(self.page(&scope, after.as_deref(), max)))),
-            Question::Expendable(..) => ("expendable", Answer::Page(Ok(Page { ids: Vec::new(), next: None }))),
+            Question::Known(scope, after, max) => ("known", Answer::Page(Ok(self.page(&scope, after.as_deref(), max, |_, _| true)))),
+            Question::Expendable(scope, after, max) => ("expendable", Answer::Page(Ok(self.expendable(&scope, after.as_deref(), max)))),
             Question::Recognise(scope, arrivals) => ("recognise", Answer::Recognised(Ok(self.recognise(&scope, arrivals)))),
             Question::SetAside(scope, arrival, _) => {
                 self.store(&scope, *arrival, None);
@@ -152,7 +163,10 @@ impl World {
                 self.retired.push(key(&scope));
                 ("retired", Answer::Done(Ok(())))
             }
-            Question::Checkpoint(..) => ("checkpoint", Answer::Done(Ok(()))),
+            Question::Checkpoint(scope, _) => {
+                self.make_durable(&scope);
+                ("checkpoint", Answer::Done(Ok(())))
+            }
             Question::Draw => ("draw", Answer::Octets(self.brought.pop_front())),
         };
         *self.asked.entry(name).or_default() += 1;
@@ -173,13 +187,29 @@ impl World {
 
     fn has(&self, scope: &Scope, id: &str) -> bool {
         let (folder, generation) = key(scope);
-        self.messages.contains_key(&(folder, generation, id.to_owned()))
+        self.messages.get(&(folder, generation, id.to_owned())).is_some_and(|stored| !stored.removed)
     }
 
-    fn page(&self, scope: &Scope, after: Option<&str>, max: u32) -> Page {
+    /// What was handed over in `scope` before its oldest checkpoint that is not answered yet.
+    fn make_durable(&mut self, scope: &Scope) {
+        let (folder, generation) = key(scope);
+        let Some(checkpoint) = self.checkpoints.iter_mut().find(|checkpoint| !checkpoint.answered) else { return };
+        checkpoint.answered = true;
+        self.durable.extend(checkpoint.had.iter().map(|id| (folder.clone(), generation.clone(), id.clone())));
+    }
+
+    fn expendable(&self, scope: &Scope, after: Option<&str>, max: u32) -> Page {
+        if !self.lets_go {
+            return Page { ids: Vec::new(), next: None };
+        }
+        self.page(scope, after, max, |key, stored| self.durable.contains(key) && stored.octets.is_some())
+    }
+
+    fn page(&self, scope: &Scope, after: Option<&str>, max: u32, is_listed: impl Fn(&Key, &Stored) -> bool) -> Page {
         let (folder, generation) = key(scope);
         let most = if self.page_ids == 0 { usize::MAX } else { self.page_ids }.min(max as usize);
-        let here = self.messages.iter().filter(|((f, g, _), stored)| *f == folder && *g == generation && !stored.removed);
+        let is_here = |at: &Key, stored: &Stored| at.0 == folder && at.1 == generation && !stored.removed && is_listed(at, stored);
+        let here = self.messages.iter().filter(|(at, stored)| is_here(at, stored));
         let mut ids = here.map(|((_, _, id), _)| id.clone()).filter(|id| after.is_none_or(|after| id.as_str() > after));
         let page: Vec<String> = ids.by_ref().take(most).collect();
         Page { next: ids.next().and_then(|_| page.last().cloned()), ids: page }
@@ -203,11 +233,11 @@ impl World {
             extra: arrival.extra,
             removed: false,
         };
-        assert!(
-            self.messages.insert((folder, generation, arrival.id.clone()), stored).is_none(),
-            "message {} was handed over twice",
-            arrival.id
-        );
+        let key = (folder, generation, arrival.id.clone());
+        // It may be another message under an id that is free again.
+        self.durable.remove(&key);
+        let former = self.messages.insert(key, stored);
+        assert!(former.is_none_or(|former| former.removed), "message {} was handed over twice", arrival.id);
     }
 }
 
