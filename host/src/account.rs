@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::limits::Overrides;
-use crate::model::account::{Account, Keep, Role};
+use crate::model::account::{Account, Keep, LeaveCopy, Role};
 use crate::model::endpoint::{Endpoint, Fingerprint, Held, Protocol, Security, Timeouts, TlsVersion, Trust};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountId, AccountName, ConnectorId};
@@ -72,6 +72,8 @@ pub struct Form {
     pub folders: Option<Vec<String>>,
     /// How long mail is kept.
     pub keep: Option<Keep>,
+    /// How long a copy is left on the server.
+    pub leave_copy: Option<LeaveCopy>,
     /// Settings of the connector, and limits as `limit.NAME`; an empty value goes back to the default.
     pub set: Vec<(String, String)>,
 }
@@ -118,7 +120,8 @@ impl Form {
             held: Held::default(),
         };
         let connector = self.receive.clone().ok_or_else(|| missing("--receive CONNECTOR"))?;
-        let role = Role { connector, endpoint, folders: Vec::new(), settings, limits: Overrides::default() };
+        let role =
+            Role { connector, endpoint, folders: Vec::new(), settings, limits: Overrides::default(), leave_copy: LeaveCopy::default() };
         let keep = self.keep.unwrap_or_default();
         Ok(Account { id, name: name.clone(), receive: Some(self.write_over(role)?), created: Timestamp::now(), keep })
     }
@@ -207,6 +210,7 @@ impl Form {
         if let Some(folders) = &self.folders {
             role.folders.clone_from(folders);
         }
+        role.leave_copy = self.leave_copy.unwrap_or(role.leave_copy);
         for (key, value) in &self.set {
             let Some(limit) = key.strip_prefix(LIMIT_PREFIX) else { continue };
             if value.is_empty() {

@@ -21,6 +21,7 @@ mod imap;
 mod keys;
 mod kill;
 mod mistakes;
+mod pop3;
 mod proxies;
 mod quirks;
 mod receive;

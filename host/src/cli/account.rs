@@ -12,7 +12,7 @@ use super::{progress, terminal};
 use crate::account::{Auth, Form};
 use crate::api::{AccountChange, AccountView, Event, Reply, Request, RoleView, StageView, TestView};
 use crate::fault::{Fault, Kind};
-use crate::model::account::Keep;
+use crate::model::account::{Keep, LeaveCopy};
 use crate::model::endpoint::{Fingerprint, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
@@ -156,6 +156,10 @@ pub(super) struct Fields {
     /// How long mail is kept here: days, `until-delivered` to every sink, or `forever`, which is the default
     #[arg(long, value_name = "DAYS")]
     keep: Option<Keep>,
+    /// How long a copy of mail that is stored here is left on the server, with connectors that can delete it there: days, `forever`, which is
+    /// the default, or `no`
+    #[arg(long, value_name = "DAYS")]
+    leave_copy: Option<LeaveCopy>,
     /// A setting of the connector, or a limit as `limit.NAME=VALUE`; nothing after the sign goes back to the default
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -253,6 +257,7 @@ impl Fields {
             idle_timeout_ms: self.idle_timeout_ms,
             folders: (self.all_folders || !self.folders.is_empty()).then_some(self.folders),
             keep: self.keep,
+            leave_copy: self.leave_copy,
             set: self.set,
         };
         Ok(AccountChange { form, secret, proxy_password, client_key })
@@ -329,6 +334,9 @@ fn describe(account: &AccountView) -> String {
             ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
             ("Limits", limits.join(" ")),
         ]);
+        if !role.leave_copy.is_default() {
+            pairs.push(("A copy is left", role.leave_copy.to_string()));
+        }
     }
     if !account.keep.is_default() {
         pairs.push(("Mail is kept", account.keep.to_string()));

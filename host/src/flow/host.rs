@@ -224,7 +224,7 @@ impl Host {
             http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &[], &limits)?,
             // What its manifest does not ask for was approved by nobody.
             endpoints: manifest.endpoint(RECEIVE).map(|_| (RECEIVE.to_owned(), endpoint)).into_iter().collect(),
-            mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), Arc::clone(watcher), Arc::clone(tally))),
+            mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), role.leave_copy, Arc::clone(watcher), Arc::clone(tally))),
             credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
             limits,
             settings: role.settings.clone(),

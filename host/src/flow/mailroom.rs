@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::event::{Event, Watcher};
+use crate::clock::Timestamp;
 use crate::connector::seam::{Delivery, Mailroom};
 use crate::fault::Fault;
+use crate::model::account::LeaveCopy;
 use crate::model::message::{Arrival, Change, Page, Scope};
 use crate::model::name::AccountName;
 use crate::store::{Delivered, Intake, IntakeDelivery};
@@ -69,15 +71,16 @@ pub struct AccountMailroom {
     account: AccountName,
     watcher: Arc<dyn Watcher>,
     tally: Arc<Tally>,
+    leave_copy: LeaveCopy,
     /// What the next checkpoint makes durable.
     staged: Arc<Mutex<Counts>>,
 }
 
 impl AccountMailroom {
-    /// For one session of `account`.
+    /// For one session of `account`, which leaves copies on the server for as long.
     #[must_use]
-    pub fn new(intake: Intake, account: AccountName, watcher: Arc<dyn Watcher>, tally: Arc<Tally>) -> Self {
-        Self { intake, account, watcher, tally, staged: Arc::default() }
+    pub fn new(intake: Intake, account: AccountName, leave_copy: LeaveCopy, watcher: Arc<dyn Watcher>, tally: Arc<Tally>) -> Self {
+        Self { intake, account, watcher, tally, leave_copy, staged: Arc::default() }
     }
 }
 
@@ -133,9 +136,12 @@ impl Mailroom for AccountMailroom {
         Ok(())
     }
 
-    /// Nothing: an account leaves its mail on the server until a rule of its own says otherwise, and no account has one yet.
-    async fn expendable(&self, _scope: Scope, _after: Option<String>, _max: usize) -> Result<Page, Fault> {
-        Ok(Page::default())
+    /// What is durable, for as long as the account leaves a copy on the server.
+    async fn expendable(&self, scope: Scope, after: Option<String>, max: usize) -> Result<Page, Fault> {
+        match self.leave_copy.stored_before(Timestamp::now()) {
+            Some(before) => Ok(self.intake.expendable(scope, after, max, before).await?),
+            None => Ok(Page::default()),
+        }
     }
 
     fn progress(&self, scope: Scope, done: u64, total: Option<u64>) {

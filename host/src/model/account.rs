@@ -40,13 +40,33 @@ pub enum Keep {
     UntilDelivered,
 }
 
-/// The most days that mail is kept for, if not for ever.
+/// How long a copy of mail that is stored here is left on the server, where the connector can delete it there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeaveCopy {
+    /// As long as the server keeps it.
+    #[default]
+    Forever,
+    /// Whole days from when it was stored here.
+    Days(u32),
+    /// Not at all: it goes as soon as it is durable here.
+    No,
+}
+
+/// The most days that mail is kept, or left, for, if not for ever.
 const MOST_DAYS: u32 = 36_500;
+
+const DAY_MILLIS: u64 = 24 * 3_600 * 1_000;
 
 /// Why a time of keeping was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("mail is kept `forever`, `until-delivered`, or for 1 to {MOST_DAYS} days: not `{0}`")]
 pub struct KeepError(String);
+
+/// Why a time of leaving was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a copy is left on the server `forever`, for 1 to {MOST_DAYS} days, or `no` copy is: not `{0}`")]
+pub struct LeaveCopyError(String);
 
 impl Keep {
     /// Whether this is what an account has of which nobody said anything.
@@ -82,6 +102,50 @@ impl fmt::Display for Keep {
     }
 }
 
+impl LeaveCopy {
+    /// Whether this is what an account has of which nobody said anything.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::Forever)
+    }
+
+    /// Mail that was stored before may be deleted on the server `now`; none: no mail may.
+    #[must_use]
+    pub fn stored_before(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Forever => None,
+            Self::Days(days) => Some(Timestamp(now.0.saturating_sub(u64::from(days).saturating_mul(DAY_MILLIS)))),
+            Self::No => Some(Timestamp(u64::MAX)),
+        }
+    }
+}
+
+impl FromStr for LeaveCopy {
+    type Err = LeaveCopyError;
+
+    fn from_str(text: &str) -> Result<Self, LeaveCopyError> {
+        match text {
+            "forever" => Ok(Self::Forever),
+            "no" => Ok(Self::No),
+            days => {
+                let days = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+                days.map(Self::Days).ok_or_else(|| LeaveCopyError(text.to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for LeaveCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("forever"),
+            Self::Days(1) => f.write_str("for 1 day"),
+            Self::Days(days) => write!(f, "for {days} days"),
+            Self::No => f.write_str("not at all"),
+        }
+    }
+}
+
 /// One thing that an account can do, and with what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Role {
@@ -95,6 +159,9 @@ pub struct Role {
     pub settings: String,
     /// Limits that differ from the host's.
     pub limits: Overrides,
+    /// How long a copy is left on the server.
+    #[serde(default)]
+    pub leave_copy: LeaveCopy,
 }
 
 #[cfg(test)]
@@ -108,6 +175,23 @@ mod tests {
         assert_eq!("30".parse(), Ok(Keep::Days(30)));
         for text in ["0", "-1", "36501", "1d", "", "Forever"] {
             assert!(text.parse::<Keep>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn copies_are_left_as_long_as_it_is_written() {
+        let now = Timestamp(10 * DAY_MILLIS);
+        for (text, before, shown) in [
+            ("forever", None, "forever"),
+            ("3", Some(7 * DAY_MILLIS), "for 3 days"),
+            ("36500", Some(0), "for 36500 days"),
+            ("no", Some(u64::MAX), "not at all"),
+        ] {
+            let leave: LeaveCopy = text.parse().unwrap();
+            assert_eq!((leave.stored_before(now), leave.to_string()), (before.map(Timestamp), shown.to_owned()));
+        }
+        for text in ["0", "36501", "never", "", "1d"] {
+            assert!(text.parse::<LeaveCopy>().is_err(), "{text}");
         }
     }
 

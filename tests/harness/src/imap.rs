@@ -63,21 +63,14 @@ impl Imap {
     #[must_use]
     #[track_caller]
     pub fn connect(port: u16) -> Self {
-        let stream = open(port).unwrap_or_else(|error| panic!("connect to 127.0.0.1:{port}: {error}"));
-        Self::greet(Box::new(stream))
+        Self::greet(clear(port))
     }
 
     /// Connect to a port of loopback over TLS, trusting `authority` (PEM) alone, and read the greeting.
     #[must_use]
     #[track_caller]
     pub fn connect_tls(port: u16, authority: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
-        Self::greet(Box::new(StreamOwned::new(connection, open(port).unwrap())))
+        Self::greet(secure(port, authority))
     }
 
     /// Whether a server greets on this port of loopback.
@@ -240,6 +233,24 @@ fn literal_size(line: &[u8]) -> Option<u64> {
     let inner = line.trim_ascii_end().strip_suffix(b"}")?;
     let open = inner.iter().rposition(|&c| c == b'{')?;
     std::str::from_utf8(&inner[open + 1..]).ok()?.trim_end_matches('+').parse().ok()
+}
+
+/// A line in clear to a port of loopback.
+#[track_caller]
+pub(crate) fn clear(port: u16) -> Box<dyn Stream> {
+    Box::new(open(port).unwrap_or_else(|error| panic!("connect to 127.0.0.1:{port}: {error}")))
+}
+
+/// A line over TLS to a port of loopback, trusting `authority` (PEM) alone.
+#[track_caller]
+pub(crate) fn secure(port: u16, authority: &str) -> Box<dyn Stream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+    let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    Box::new(StreamOwned::new(connection, open(port).unwrap()))
 }
 
 fn open(port: u16) -> std::io::Result<TcpStream> {

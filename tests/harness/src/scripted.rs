@@ -1,14 +1,17 @@
 //! A server that does what a test tells it, line by line: greets, lies, dribbles, cuts, floods; and remembers what it heard.
 
 mod mailbox;
+mod maildrop;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 pub use mailbox::{Held, Mailbox, Shared, Trick};
+pub use maildrop::{Entry, Kept, Maildrop, SharedMaildrop, stuffed};
 
 /// A listening server; dropping it ends its lines.
 pub struct Scripted {
@@ -108,6 +111,19 @@ impl Line {
         let line = String::from_utf8_lossy(&octets).into_owned();
         self.heard.lock().unwrap().push(line.trim_end().to_owned());
         Some(line)
+    }
+
+    /// Whether the client has sent more than was read; `patiently`: as soon as it has, or when a minute is over.
+    pub fn has_next(&mut self, patiently: bool) -> bool {
+        if !self.stream.buffer().is_empty() {
+            return true;
+        }
+        let limit = if patiently { crate::wait::PATIENCE } else { Duration::from_millis(50) };
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(Some(limit)).unwrap();
+        let found = stream.peek(&mut [0]).is_ok_and(|count| count > 0);
+        stream.set_read_timeout(None).unwrap();
+        found
     }
 
     /// The next command of the client; none: it hung up.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::millis;
 use crate::clock::Timestamp;
-use crate::model::account::{Account, Keep, Role};
+use crate::model::account::{Account, Keep, LeaveCopy, Role};
 use crate::model::endpoint::{Fingerprint, Protocol, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
@@ -90,6 +90,9 @@ pub struct RoleView {
     pub settings: serde_json::Value,
     /// Limits that differ from the host's.
     pub limits: BTreeMap<String, u64>,
+    /// How long a copy is left on the server, where somebody said so.
+    #[serde(default, skip_serializing_if = "LeaveCopy::is_default")]
+    pub leave_copy: LeaveCopy,
 }
 
 impl AccountView {
@@ -103,7 +106,7 @@ impl AccountView {
 
 impl RoleView {
     fn new(role: Role, has_secret: bool, has_proxy_password: bool) -> Self {
-        let Role { connector, endpoint, folders, settings, limits } = role;
+        let Role { connector, endpoint, folders, settings, limits, leave_copy } = role;
         let (signs_in_clear, quirks_by_name) = (endpoint.signs_in_clear(), Quirks::known(&endpoint));
         Self {
             connector,
@@ -132,6 +135,7 @@ impl RoleView {
             folders,
             settings: serde_json::from_str(&settings).unwrap_or_default(),
             limits: limits.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            leave_copy,
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::model::name::{AccountName, ConnectorId};
 use crate::net::tls;
 use crate::secret::Secret;
 
+/// The ability of connectors that delete on the server what `mailbox.expendable` names.
+const LEAVE_COPY: &str = "leave-copy";
+
 impl Service {
     pub(super) async fn account_list(&self) -> Result<Reply, Fault> {
         let mut views = Vec::new();
@@ -59,6 +62,7 @@ impl Service {
         if signs_in && secret.is_none() && !by_certificate {
             return Err(missing("--password-stdin"));
         }
+        check_leave_copy(&account, &manifest)?;
         self.keep(account, secret, proxy_password, client_key).await
     }
 
@@ -74,6 +78,7 @@ impl Service {
         let kept = former.filter(|role| role.connector == connector).map(|role| role.settings.as_str());
         let settings = settings_over(&manifest, &form, kept)?;
         let account = form.edit(account, receiving_protocol(&manifest)?, settings)?;
+        check_leave_copy(&account, &manifest)?;
         self.keep(account, secret, proxy_password, client_key).await
     }
 
@@ -146,6 +151,17 @@ fn receiving_protocol(manifest: &Manifest) -> Result<Protocol, Fault> {
         None => Err(Fault::new(Kind::Unsupported, format!("receive with the connector `{}`", manifest.id))
             .because_words(format!("its manifest declares neither an endpoint `{RECEIVE}` nor an origin"))),
     }
+}
+
+/// Mail that was to be deleted on the server and stays there for ever would fill somebody's mailbox.
+fn check_leave_copy(account: &Account, manifest: &Manifest) -> Result<(), Fault> {
+    let leaves_it = account.receive.as_ref().is_none_or(|role| role.leave_copy.is_default());
+    if leaves_it || manifest.has_ability(LEAVE_COPY) {
+        return Ok(());
+    }
+    Err(Fault::new(Kind::Unsupported, format!("take `--leave-copy` for the account `{}`", account.name))
+        .because_words(format!("the connector `{}` leaves all mail on the server", manifest.id))
+        .with_remedy("leave it out, or give `--leave-copy forever`"))
 }
 
 /// The connector's settings that `form` names written over `kept`; those with an empty value are left out.

@@ -33,6 +33,8 @@ pub struct Pop3 {
     capabilities: Vec<String>,
     /// Whether it knows CAPA.
     has_capa: bool,
+    /// Whether it was asked for the UTF8 mode.
+    is_utf8_asked: bool,
     lines: Lines,
 }
 
@@ -48,6 +50,8 @@ enum State {
     UpgradeTls,
     /// [`Step::StartTls`] was given; the next step is under TLS.
     TlsUp,
+    /// The answer to UTF8, on which nothing depends.
+    Utf8,
     /// [`Step::Greeted`] was given.
     Greeted,
     /// Challenges, then the answer to AUTH.
@@ -71,6 +75,7 @@ impl Pop3 {
             timestamp: None,
             capabilities: Vec::new(),
             has_capa: true,
+            is_utf8_asked: false,
             lines: Lines::default(),
         }
     }
@@ -120,6 +125,7 @@ impl Pop3 {
                 Ok(Step::StartTls)
             }
             State::UpgradeTls => Err(Problem::StarttlsRefused(self.said(status))),
+            State::Utf8 => self.go_on(),
             State::Native if status.is_ok && self.sign_in.accepted().is_err() => self.sign_in.challenged(""),
             State::Authenticate | State::Native if status.is_ok => {
                 self.sign_in.accepted()?;
@@ -163,6 +169,13 @@ impl Pop3 {
         if self.is_signed_in || self.sign_in.identity().is_none() {
             self.state = State::Over;
             return Ok(Step::Done(self.opening()));
+        }
+        // Valid before the sign-in only (RFC 6856 section 2). With it, messages whose header fields are in UTF-8 come as they are, and not
+        // made over for old clients.
+        if self.has("UTF8") && !self.is_utf8_asked {
+            self.is_utf8_asked = true;
+            self.state = State::Utf8;
+            return Ok(plainly("UTF8\r\n"));
         }
         self.state = State::Greeted;
         Ok(Step::Greeted)
@@ -260,7 +273,13 @@ impl Preamble for Pop3 {
                 State::Greeted => return self.begin_sign_in(),
                 State::Authenticate if self.sign_in.is_busy() => return self.sign_in.work(),
                 State::Over => return Ok(Step::Read),
-                State::Greet | State::Capa | State::Capabilities | State::UpgradeTls | State::Authenticate | State::Native => {}
+                State::Greet
+                | State::Capa
+                | State::Capabilities
+                | State::UpgradeTls
+                | State::Utf8
+                | State::Authenticate
+                | State::Native => {}
             }
             let Some(line) = self.lines.next(pending)? else { return Ok(Step::Read) };
             match self.take(&line, pending)? {
@@ -283,6 +302,7 @@ impl Preamble for Pop3 {
             State::Greet => Problem::ClosedBeforeGreeting { got: shorten(&self.clean(&String::from_utf8_lossy(pending))) },
             State::Authenticate | State::Native => Problem::Closed { doing: "sign-in" },
             State::UpgradeTls | State::TlsUp => Problem::Closed { doing: "STLS" },
+            State::Utf8 => Problem::Closed { doing: "UTF8" },
             State::Capa | State::Capabilities | State::Greeted | State::Over => Problem::Closed { doing: "CAPA" },
         }
     }

@@ -196,5 +196,12 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         timeouts: Timeouts::default(),
         held: Held::default(),
     };
-    crate::model::account::Role { connector: "imap".parse().unwrap(), endpoint, settings: "{}".to_owned(), folders: Vec::new(), limits }
+    crate::model::account::Role {
+        connector: "imap".parse().unwrap(),
+        endpoint,
+        settings: "{}".to_owned(),
+        folders: Vec::new(),
+        limits,
+        leave_copy: crate::model::account::LeaveCopy::No,
+    }
 }

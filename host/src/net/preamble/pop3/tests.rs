@@ -90,6 +90,17 @@ fn good_ways_in_cut_and_closed_at_every_byte() {
 }
 
 #[test]
+fn the_utf8_mode_is_asked_for_before_the_sign_in_and_not_insisted_on() {
+    for answer in ["+OK", "-ERR not today"] {
+        let transcript = format!(
+            "{}C: UTF8\nS: {answer}\nG:\nC: USER me\nS: +OK\nC: PASS correct horse\nS: +OK\nC: CAPA\nS: +OK\nS: UTF8\nS: .",
+            offering("+OK", "USER\nUTF8 USER")
+        );
+        assert!(every_way(|| pop3(Security::Tls), &transcript).signed_in);
+    }
+}
+
+#[test]
 fn nobody_signs_in_without_an_identity() {
     let opening = transcript::whole(Pop3::new(Security::Tls, None, &Quirks::default()), &offering("+OK", "TOP\n..odd")).unwrap();
     assert!(!opening.signed_in);
