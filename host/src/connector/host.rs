@@ -35,7 +35,11 @@ impl HasData for Imports {
 
 /// Why an import did not do what was asked.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+#[expect(
+    unreachable_pub,
+    reason = "the bindings' traits are `pub` and name it: compilers after 1.95, which fuzzing takes, want it as visible"
+)]
+pub enum Refusal {
     /// The component is told.
     Answer(types::Error),
     /// The component has broken a rule that no honest one can break: it ends.
