@@ -166,7 +166,7 @@ fn transact(maildrop: &SharedMaildrop, session: &mut Session, command: &str, lin
             answer.extend(format!("+OK {} {octets}\r\n", there().count()).bytes());
         }
         ("UIDL", None, _) if there().all(|(_, kept)| kept.uidl.is_empty()) && !session.messages.is_empty() => {
-            answer.extend(b"-ERR what\r\n")
+            answer.extend(b"-ERR what\r\n");
         }
         ("UIDL", None, _) => {
             let named = there().filter(|(_, kept)| !kept.uidl.is_empty());
