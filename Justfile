@@ -16,9 +16,9 @@ demo:
 soak *ROUNDS:
     cargo xtask soak {{ROUNDS}}
 
-# Receive 10,000 messages, beside mbsync and a reader that discards
-bench *ROUNDS:
-    cargo xtask bench {{ROUNDS}}
+# This project beside programs that do the same: all parts, or one (imap, store)
+bench *ARGS:
+    cargo xtask bench {{ARGS}}
 
 # Build the first-party connectors to where a built binary finds them
 connectors *ARGS:

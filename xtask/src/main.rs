@@ -25,7 +25,8 @@ cargo xtask VERB
                           FILTER runs only the tests whose names contain it
   demo                    build, start a Dovecot, receive a mailbox, show it
   soak [ROUNDS]           kill -9 at random points of `receive`, 1,000 times
-  bench [ROUNDS | store]  receive 10,000 messages, beside mbsync and a reader that discards; then the store beside sled and files
+  bench [PART] [ROUNDS]   all parts, or one: imap (receive 10,000 messages, beside mbsync, getmail6 and a reader that discards),
+                          store (by itself, beside sled and files)
   connectors              build the first-party connectors to where a built binary finds them
   dist                    the archive that an operator unpacks
   setup                   add the Rust target and install the servers that the tests need

@@ -33,18 +33,7 @@ pub(crate) fn servers() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages = missing.join(" ");
-    if package::find("apt-get").is_none() {
-        bail!("the tests need Dovecot 2.3, Postfix, gsasl, mbsync, microsocks and tinyproxy; on Debian these are the packages {packages}");
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("the tests need packages that are not installed: run `sudo apt-get install --no-install-recommends {packages}`");
-    }
-    println!("apt-get install {packages}");
-    let policy = Policy::refuse(Path::new(POLICY))?;
-    let installed = install(&missing);
-    policy.restore()?;
-    installed?;
+    install(&missing)?;
     for (server, units) in [
         ("dovecot-core", &["dovecot.service", "dovecot.socket"][..]),
         ("postfix", &["postfix.service"]),
@@ -62,7 +51,26 @@ pub(crate) fn servers() -> Result<()> {
     Ok(())
 }
 
-fn install(packages: &[&str]) -> Result<()> {
+/// Install Debian packages, without starting what they bring.
+///
+/// # Errors
+/// Without root, or where there is no `apt-get`; the words say which packages to install.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    if package::find("apt-get").is_none() {
+        bail!("this needs programs of Debian 12 (Dovecot 2.3, Postfix, mbsync, ...); on Debian these are the packages {names}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("this needs packages that are not installed: run `sudo apt-get install --no-install-recommends {names}`");
+    }
+    println!("apt-get install {names}");
+    let policy = Policy::refuse(Path::new(POLICY))?;
+    let installed = run_apt(packages);
+    policy.restore()?;
+    installed
+}
+
+fn run_apt(packages: &[&str]) -> Result<()> {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");

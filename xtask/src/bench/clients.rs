@@ -1,6 +1,8 @@
 //! The clients that are compared, each made ready with a home of its own.
 
 use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,6 +11,10 @@ use harness::dovecot::{Dovecot, PASSWORD, USER};
 use harness::package;
 
 use super::measure::{self, Measured};
+use super::peers;
+
+/// Debian's user and group without rights.
+const NOBODY: (u32, u32) = (65_534, 65_534);
 
 /// Who receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub(super) enum Client {
     Reader,
     /// mbsync to a Maildir.
     Mbsync,
+    /// getmail6 to a Maildir; on a sample, because it asks for every message by itself and waits.
+    Getmail,
     /// This project, to its store.
     Store,
     /// This project, to its store and a Maildir.
@@ -29,15 +37,19 @@ pub(super) struct Prepared {
     arguments: Vec<String>,
     /// Where mail shall be afterwards.
     maildir: Option<PathBuf>,
+    /// Whom to run it as.
+    user: Option<(u32, u32)>,
 }
 
 impl Client {
+    /// Those that receive the whole mailbox, in every round.
     pub(super) const ALL: [Self; 4] = [Self::Reader, Self::Mbsync, Self::Store, Self::StoreAndMaildir];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Reader => "a reader that discards",
             Self::Mbsync => "mbsync, Maildir",
+            Self::Getmail => "getmail6, Maildir (scaled sample)",
             Self::Store => "postrider, sealed store",
             Self::StoreAndMaildir => "postrider, sealed store, Maildir",
         }
@@ -45,7 +57,7 @@ impl Client {
 
     /// Whether a second pass has nothing to do.
     pub(super) const fn keeps(self) -> bool {
-        !matches!(self, Self::Reader)
+        !matches!(self, Self::Reader | Self::Getmail)
     }
 
     pub(super) fn prepare(self, dovecot: &Dovecot, place: &Path, postrider: &Path) -> Result<Prepared> {
@@ -56,16 +68,16 @@ impl Client {
                 program: std::env::current_exe().context("find this program")?,
                 arguments: vec![super::READER.to_owned(), port, ca],
                 maildir: None,
+                user: None,
             }),
             Self::Mbsync => {
-                for sub in ["tmp", "new", "cur"] {
-                    fs::create_dir_all(maildir.join(sub)).context("make a Maildir")?;
-                }
+                make_maildir(&maildir)?;
                 let file = place.join("mbsyncrc");
                 fs::write(&file, mbsyncrc(&port, &ca, &maildir)).context("write mbsync's configuration")?;
                 let arguments = ["--config", &text(&file)?, "--quiet", "--pull", "bench"].map(str::to_owned).to_vec();
-                Ok(Prepared { program: package::require("mbsync"), arguments, maildir: Some(maildir) })
+                Ok(Prepared { program: package::require("mbsync"), arguments, maildir: Some(maildir), user: None })
             }
+            Self::Getmail => getmail(place, &port, &ca),
             Self::Store | Self::StoreAndMaildir => {
                 let home = text(&place.join("home"))?;
                 let add = ["account", "add", "bench", "--receive", "imap", "--server", "localhost", "--security", "tls", "--user", USER];
@@ -77,7 +89,7 @@ impl Client {
                     feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
                 }
                 let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
-                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir) })
+                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir), user: None })
             }
         }
     }
@@ -86,7 +98,11 @@ impl Client {
 impl Prepared {
     /// Receive; afterwards the Maildir has `count` messages.
     pub(super) fn run(&self, count: u64) -> Result<Measured> {
-        let took = measure::run(Command::new(&self.program).args(&self.arguments))?;
+        let mut command = Command::new(&self.program);
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        let took = measure::run(command.args(&self.arguments))?;
         if let Some(maildir) = &self.maildir {
             let files = harness::maildir::Maildir::at(maildir).files().len() as u64;
             if files != count {
@@ -124,6 +140,53 @@ SyncState *
     )
 }
 
+/// getmail refuses to run as root: then it is `nobody`, who has a folder with all that it needs.
+fn getmail(place: &Path, port: &str, ca: &str) -> Result<Prepared> {
+    let program = peers::debian("getmail6", "getmail")?;
+    let (maildir, authority) = (place.join("Maildir"), place.join("ca.pem"));
+    make_maildir(&maildir)?;
+    fs::copy(ca, &authority).context("copy the authority")?;
+    let folder = super::imap::SAMPLE_FOLDER;
+    let file = place.join("getmailrc");
+    let text_of_file = format!(
+        "\
+[retriever]
+type = SimpleIMAPSSLRetriever
+server = localhost
+port = {port}
+username = {USER}
+password = {PASSWORD}
+mailboxes = (\"{folder}\",)
+ca_certs = {}
+[destination]
+type = Maildir
+path = {}/
+[options]
+verbose = 0
+delivered_to = false
+received = false
+",
+        authority.display(),
+        maildir.display()
+    );
+    fs::write(&file, text_of_file).context("write getmail's configuration")?;
+    let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+    if let Some((user, group)) = user {
+        for path in [place, &maildir, &maildir.join("tmp"), &maildir.join("new"), &maildir.join("cur"), &file, &authority] {
+            chown(path, Some(user), Some(group)).with_context(|| format!("give {} away", path.display()))?;
+        }
+    }
+    let arguments = ["--getmaildir".to_owned(), text(place)?, "--rcfile".to_owned(), text(&file)?, "--quiet".to_owned()].into();
+    Ok(Prepared { program, arguments, maildir: Some(maildir), user })
+}
+
+fn make_maildir(maildir: &Path) -> Result<()> {
+    for sub in ["tmp", "new", "cur"] {
+        fs::create_dir_all(maildir.join(sub)).context("make a Maildir")?;
+    }
+    Ok(())
+}
+
 /// Run a command that gets `input` and must succeed.
 fn feed(command: &mut Command, input: &str) -> Result<()> {
     use std::io::Write as _;
@@ -150,7 +213,7 @@ mod tests {
     #[test]
     fn mbsync_receives_and_is_measured() {
         let dovecot = Dovecot::start();
-        let messages: Vec<_> = super::super::messages(60).collect();
+        let messages: Vec<_> = super::super::imap::messages(60).collect();
         dovecot.deliver(USER, "INBOX", &messages);
         let place = tempfile::tempdir().unwrap();
         let prepared = Client::Mbsync.prepare(&dovecot, place.path(), Path::new("unused")).unwrap();

@@ -22,6 +22,13 @@ pub(super) struct Measured {
     pub(super) rss_octets: u64,
 }
 
+impl Measured {
+    /// What it would take for so many times the work.
+    pub(super) fn scaled(self, times: f64) -> Self {
+        Self { wall: self.wall.mul_f64(times), cpu: self.cpu.mul_f64(times), ..self }
+    }
+}
+
 /// Run `command` to its end, which must be a success.
 pub(super) fn run(command: &mut Command) -> Result<Measured> {
     let words = crate::project::words(command);

@@ -5,13 +5,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::Ground;
 use crate::project::{self, Profile};
 
 /// The name of the program in `host/examples`.
 const PROGRAM: &str = "store_bench";
 
 /// Build it and run it in the target folder: on a disk, because syncs are what it measures.
-pub(super) fn run() -> Result<()> {
+pub(super) fn run(_ground: &Ground) -> Result<()> {
     let arguments: Vec<&str> =
         ["build", "--package", "postrider", "--example", PROGRAM].iter().chain(Profile::Release.options()).copied().collect();
     project::finish(&mut project::cargo(&arguments)?)?;
