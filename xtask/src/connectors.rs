@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             other => bail!("`connectors` takes `--release` and `--guests`, not `{other}`"),
         }
     }
-    let postrider = project::build_postrider(profile)?;
+    let postrider = if guests && profile == Profile::Dev { project::build_tests()? } else { project::build_postrider(profile)? };
     let folder = project::binaries(profile)?.join("connectors");
     let packed = build(&postrider)?;
     put(&packed, &folder)?;

@@ -106,6 +106,14 @@ pub(crate) fn build_postrider(profile: Profile) -> Result<PathBuf> {
     postrider(profile)
 }
 
+/// Build everything that runs on this machine, tests included, and with it the host. Who is going to run tests calls this and not
+/// [`build_postrider`]: alone, the host has dependencies with fewer features, and wasmtime would be built once more.
+pub(crate) fn build_tests() -> Result<PathBuf> {
+    let packages = packages()?;
+    finish(&mut cargo(&[&["build", "--all-targets"], &selection(&packages.native)[..]].concat())?)?;
+    postrider(Profile::Dev)
+}
+
 /// Run `command` to its end, which must be a success.
 pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let words = words(command);

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::project::{self, Profile};
+use crate::project;
 use crate::suite::Suites;
 use crate::{connectors, setup, toolchain};
 
@@ -21,8 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         toolchain::ensure()?;
         setup::servers()
     })?;
-    suites.run("connectors", || connectors::run(&[]))?;
-    suites.run("host", || project::build_postrider(Profile::Dev).map(|_| ()))?;
+    suites.run("host, tests and connectors", || connectors::run(&["--guests".to_owned()]))?;
     suites.run(&format!("{rounds} rounds of the store's laboratory, each way"), || {
         let packages = project::packages()?;
         let arguments = [&["test"], &project::selection(&packages.native)[..], &["--lib", "store::tests::", "--", "--nocapture"]].concat();

@@ -38,10 +38,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         })?;
     }
     let filter: Vec<&str> = options.filter.as_deref().into_iter().collect();
-    suites.run("build connectors", || connectors::run(&["--guests".to_owned()]))?;
-    suites.run("unit tests, connectors", || cargo(&[&["test"], &components[..], &filter].concat()))?;
     // With every target, so that the end-to-end tests find the binary that was just built.
-    suites.run("build host and tests", || cargo(&[&["build", "--all-targets"], &native[..]].concat()))?;
+    suites.run("build host, tests and connectors", || connectors::run(&["--guests".to_owned()]))?;
+    suites.run("unit tests, connectors", || cargo(&[&["test"], &components[..], &filter].concat()))?;
     let unit: Vec<String> = packages.native.iter().filter(|name| *name != END_TO_END).cloned().collect();
     suites.run("unit tests, host", || cargo(&[&["test"], &project::selection(&unit)[..], &filter].concat()))?;
     suites.run("end-to-end tests", || end_to_end(&options))?;
