@@ -56,12 +56,7 @@ impl HttpAccess {
             let origins = declared.origins.iter().map(|origin| allow::Origin::parse(&address(origin, server))).collect::<Result<_, _>>();
             credentials.push(HttpCredential { name: declared.name.clone(), placement, origins: origins.map_err(failed)? });
         }
-        let client = http::Client::new(http::Settings {
-            origins,
-            server: server.clone(),
-            body_octets: limits.http_body_octets,
-            exchanges: usize::try_from(limits.http_exchanges).unwrap_or(usize::MAX),
-        });
+        let client = http::Client::new(http::Settings::new(origins, server.clone(), limits));
         Ok(Some(Self { client: Arc::new(client), credentials }))
     }
 }

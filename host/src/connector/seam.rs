@@ -55,6 +55,12 @@ pub trait CredentialBroker: Send + Sync {
     async fn line_secret(&self, endpoint: &str) -> Result<Option<Secret>, Fault>;
     /// The credential that the manifest declares under this name, for HTTP.
     async fn http_credential(&self, credential: &str) -> Result<Secret, Fault>;
+    /// A server answered 401 to the credential of this name when it was `refused`: the one that takes its place, which may be there
+    /// already because another session renewed it. None: it is not of a kind that can be renewed, and the connector gets the 401.
+    ///
+    /// # Errors
+    /// Why it could not be renewed this time, or no more at all.
+    async fn renew_http_credential(&self, credential: &str, refused: &Secret) -> Result<Option<Secret>, Fault>;
 }
 
 /// The durable mark between the last octet of a submission and the server's answer: `submission` of the contract.

@@ -40,4 +40,8 @@ impl CredentialBroker for VaultBroker {
                 .with_remedy(format!("give it one: `postrider account edit {}`", self.name))
         })
     }
+    async fn renew_http_credential(&self, _credential: &str, _refused: &Secret) -> Result<Option<Secret>, Fault> {
+        // A password or key stays as it is until the operator gives another one.
+        Ok(None)
+    }
 }

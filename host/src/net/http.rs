@@ -26,7 +26,7 @@ use self::connection::{Connection, Pool};
 use super::allow::{self, Admitted, Origin, Origins, Redirect, Refusal};
 use super::proxy::Proxy;
 use crate::fault::{Fault, Kind};
-use crate::limits::HTTP_REDIRECTS;
+use crate::limits::{HTTP_REDIRECTS, Limits};
 use crate::model::endpoint::Endpoint;
 use crate::secret::Secret;
 
@@ -100,6 +100,15 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: ResponseBody,
+}
+
+impl Settings {
+    /// What `limits` say for one account with this server.
+    #[must_use]
+    pub fn new(origins: Origins, server: Endpoint, limits: &Limits) -> Self {
+        let exchanges = usize::try_from(limits.http_exchanges).unwrap_or(usize::MAX);
+        Self { origins, server, body_octets: limits.http_body_octets, exchanges }
+    }
 }
 
 impl Client {

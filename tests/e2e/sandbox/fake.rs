@@ -157,6 +157,10 @@ impl CredentialBroker for Broker {
     async fn http_credential(&self, _: &str) -> Result<Secret, Fault> {
         Ok(Secret::new(SECRET))
     }
+
+    async fn renew_http_credential(&self, _: &str, _: &Secret) -> Result<Option<Secret>, Fault> {
+        Ok(None)
+    }
 }
 
 /// A session to be: the component's settings, and what differs from an account without servers.
@@ -206,12 +210,8 @@ impl Setting {
 
     /// With [`ORIGIN`] approved, which really is a server on loopback.
     pub(super) fn with_origin(mut self, port: u16) -> Self {
-        let client = http::Client::new(http::Settings {
-            origins: Origins::new([ORIGIN], [format!("{ORIGIN}=http://127.0.0.1:{port}").as_str()]).unwrap(),
-            server: endpoint(Protocol::Stream, 443),
-            body_octets: self.limits.http_body_octets,
-            exchanges: 4,
-        });
+        let origins = Origins::new([ORIGIN], [format!("{ORIGIN}=http://127.0.0.1:{port}").as_str()]).unwrap();
+        let client = http::Client::new(http::Settings::new(origins, endpoint(Protocol::Stream, 443), &self.limits));
         let credential = HttpCredential {
             name: "password".to_owned(),
             placement: http::Placement::Bearer,
