@@ -35,6 +35,7 @@ pub(crate) const FILES: postrider::connector::project::Sources = files![
     "plugins/sdk/src/pump/outlet.rs",
     "plugins/sdk/src/pump/outside.rs",
     "plugins/sdk/src/pump/parcel.rs",
+    "plugins/sdk/src/pump/sending.rs",
     "plugins/sdk/src/pump/tests.rs",
     "plugins/sdk/src/rest.rs",
     "plugins/sdk/src/settings.rs",

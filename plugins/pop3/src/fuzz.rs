@@ -1,7 +1,7 @@
 //! Entry points for fuzzing (`tests/fuzz`): any octets, without a panic, within the limits, and the same in any cut.
 
 use postrider_connector::machine::{Action, Actions, Answer, Input, Machine as _, Question, Step, Token};
-use postrider_connector::types::Page;
+use postrider_connector::types::{Error, Failure, Page};
 
 use crate::command::Command;
 use crate::cursor::Cursor;
@@ -95,6 +95,7 @@ impl Host {
             }
             Question::Recognise(_, arrivals) => Answer::Recognised(Ok(vec![false; arrivals.len()])),
             Question::Draw => Answer::Octets(None),
+            Question::Committing(_) => Answer::Done(Err(Error::new(Failure::Unsupported, "nothing is sent"))),
             Question::SetAside(..) | Question::Changed(..) | Question::Removed(..) | Question::Retired(_) | Question::Checkpoint(..) => {
                 Answer::Done(Ok(()))
             }

@@ -120,6 +120,9 @@ pub enum Question {
     /// The next octets of the stream that the call brought, once everything written before has gone out; the answer is [`Answer::Octets`]. One at
     /// a time.
     Draw,
+    /// `submission.committing` with this id, once everything written before has gone out; the answer is [`Answer::Done`]. Only a machine that runs with
+    /// [`run_sending`](crate::pump::run_sending) may ask.
+    Committing(String),
 }
 
 /// What the host answered.

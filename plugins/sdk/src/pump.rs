@@ -4,6 +4,7 @@
 mod outlet;
 mod outside;
 mod parcel;
+mod sending;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ pub use self::outlet::{Outlet, give};
 pub(crate) use self::outside::ask;
 use self::outside::{Component, Outside};
 use self::parcel::Parcel;
+pub use self::sending::{Brought, run_sending};
 
 /// Octets that one read asks for: the host's most.
 const READ_OCTETS: u32 = 64 << 10;
@@ -198,6 +200,8 @@ struct Pump<'a, O> {
     taking: usize,
     /// Who wants the next octets of the stream that the call brought.
     draw: Option<Token>,
+    /// What is asked once everything written has gone out.
+    commit: Option<(Token, Question)>,
     /// Where what the call gives back goes.
     given: Option<Rc<Parcel>>,
 }
@@ -220,6 +224,7 @@ impl<'a, O: Outside> Pump<'a, O> {
             backlog: Rc::default(),
             taking: 0,
             draw: None,
+            commit: None,
             given: None,
         }
     }
@@ -230,6 +235,7 @@ impl<'a, O: Outside> Pump<'a, O> {
             match action {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
                 Action::Ask(token, Question::Draw) => self.draw = Some(token),
+                Action::Ask(token, question @ Question::Committing(_)) => self.commit = Some((token, question)),
                 Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, outside.ask(question).await) })),
                 Action::Begin(token, scope, arrival) => {
                     let parcel = Rc::new(Parcel::new(Rc::clone(&self.backlog)));
@@ -267,13 +273,22 @@ impl<'a, O: Outside> Pump<'a, O> {
             }
         }
         self.write();
-        self.draw();
+        self.go_on();
     }
 
-    /// Draw what is asked for, once nothing waits to be written: what the call brought is never gathered here.
-    fn draw(&mut self) {
-        if self.writing || !self.outbox.is_empty() {
+    /// Draw what is asked for, once nothing waits to be written: what the call brought is never gathered here. And ask then what has to be asked
+    /// behind everything that was written; of a line that failed nothing is asked.
+    fn go_on(&mut self) {
+        if self.writing || !(self.outbox.is_empty() || self.lost) {
             return;
+        }
+        if let Some((token, question)) = self.commit.take() {
+            let outside = self.outside;
+            if self.lost {
+                let lost = Error::new(Failure::Unreachable, "the line failed before everything had gone out");
+                return self.call(Box::pin(async move { Event::Answer(token, Answer::Done(Err(lost))) }));
+            }
+            self.call(Box::pin(async move { Event::Answer(token, outside.ask(question).await) }));
         }
         if let Some(token) = self.draw.take() {
             let outside = self.outside;
@@ -347,7 +362,7 @@ impl<'a, O: Outside> Pump<'a, O> {
                 match result {
                     Ok(()) => {
                         self.write();
-                        self.draw();
+                        self.go_on();
                     }
                     Err(error) => return Ok(self.lose(error)),
                 }

@@ -15,8 +15,8 @@
 //! [`Script::with_cursor`]), and nothing is deleted on the server before it is durable. For REST services there is [`Service`], whose plays hold the same.
 //!
 //! `C:` what the machine must send, `D: ID COMMAND` the same where it deletes the message of this id on the server (which must be durable by then: a checkpoint that has it was
-//! answered before the command was written), and `S:` what the server says, both with CRLF put behind; `S<` without; `!` a signal: `wanted`,
-//! `timer` or `time-up`. In server lines `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets.
+//! answered before the command was written), `K:` the same where it makes the server responsible for a message (the answer to a `Committing` must have come before), and `S:` what the server says, all with CRLF put behind; `C<` and `S<` without; `!` a signal: `wanted`,
+//! `timer` or `time-up`. In server lines and `C<` ones `\r`, `\n`, `\0`, `\\` and `\xNN` stand for octets.
 
 #![expect(clippy::panic, reason = "a test kit fails by panicking")]
 

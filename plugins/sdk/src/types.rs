@@ -5,6 +5,7 @@ pub use crate::bindings::receiver::postrider::mailbox::mailbox::{Arrival, Change
 pub use crate::bindings::receiver::postrider::runtime::runtime::Level;
 pub use crate::bindings::receiver::postrider::transport::transport::Opening;
 pub use crate::bindings::receiver::postrider::types::types::{Error, Extra, Failure, Timestamp};
+pub use crate::bindings::sender::exports::postrider::sending::sending::{Envelope, Recipient, Verdict};
 pub use wit_bindgen::{FutureReader, StreamReader};
 
 impl Arrival {

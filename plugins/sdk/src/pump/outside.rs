@@ -103,6 +103,8 @@ pub(crate) async fn ask(question: Question) -> Answer {
         Question::Checkpoint(scope, cursor) => Answer::Done(mailbox::checkpoint(scope, cursor).await),
         // The pump's own.
         Question::Draw => Answer::Octets(None),
+        // Whoever sends runs with `run_sending`.
+        Question::Committing(_) => Answer::Done(Err(Error::new(Failure::Unsupported, "this call sends nothing"))),
     }
 }
 

@@ -394,6 +394,34 @@ fn what_the_call_brought_is_drawn_after_what_was_written() {
 }
 
 #[test]
+fn the_mark_is_asked_for_behind_everything_that_was_written_and_not_on_a_line_that_failed() {
+    for write_fails in [false, true] {
+        let world = World::default();
+        world.host.open();
+        world.write_fails.set(write_fails);
+        let mut run = pin!(run_on(&world, |input, actions| {
+            match input {
+                Input::Start => {
+                    actions.write(b"the message".to_vec());
+                    actions.ask(Question::Committing("7".to_owned()));
+                }
+                Input::Answer(_, Answer::Done(answer)) => {
+                    assert_eq!(answer.is_err(), write_fails);
+                    return Ok(Step::Done(()));
+                }
+                _ => {}
+            }
+            Ok(Step::Wait)
+        }));
+        assert!(begin(run.as_mut()).is_pending());
+        assert_eq!(world.most_calls.get(), 0, "the message is not out yet");
+        world.line.open();
+        block_on(run).unwrap();
+        assert_eq!(world.most_calls.get(), usize::from(!write_fails));
+    }
+}
+
+#[test]
 fn what_a_call_gives_back_holds_up_reading_until_it_is_taken() {
     let half = vec![b'x'; BACKLOG_OCTETS / 2 + 1];
     let world = World::open().reads([Ok(half.clone()), Ok(half.clone()), Ok(half.clone()), Ok(Vec::new())]);

@@ -23,10 +23,12 @@ pub struct Player<'a> {
     /// Octets of all server lines that were given.
     total: usize,
     sent: Vec<u8>,
-    /// How many of the octets in `sent` were written when so many checkpoints were answered.
-    marks: VecDeque<(usize, usize)>,
-    /// Checkpoints that were answered.
-    answered: usize,
+    /// How many of the octets in `sent` were written when so much was answered.
+    marks: VecDeque<(usize, Answered)>,
+    /// What was answered so far.
+    answered: Answered,
+    /// Lines that had to be committed to before, so far.
+    commitments: usize,
     /// Ids of what the host had before.
     was_there: Vec<String>,
     pending: VecDeque<(Token, Pending)>,
@@ -50,6 +52,13 @@ pub(super) struct Manner {
     pub(super) fails: bool,
 }
 
+/// How many questions were answered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Answered {
+    checkpoints: usize,
+    commitments: usize,
+}
+
 #[derive(Debug)]
 enum Pending {
     Question(Question),
@@ -69,7 +78,8 @@ impl<'a> Player<'a> {
             total: 0,
             sent: Vec::new(),
             marks: VecDeque::new(),
-            answered: 0,
+            answered: Answered::default(),
+            commitments: 0,
             pending: VecDeque::new(),
             parcels: BTreeMap::new(),
             actions: Actions::default(),
@@ -92,6 +102,8 @@ impl<'a> Player<'a> {
             let reads = match step {
                 Step::Done(output) => {
                     self.match_client();
+                    // What nobody draws any more is dropped with the call.
+                    self.pending.retain(|(_, pending)| !matches!(pending, Pending::Question(Question::Draw)));
                     assert!(self.pending.is_empty(), "the machine ended without these answers: {:?}\n{}", self.pending, self.place());
                     return Ok(output);
                 }
@@ -117,6 +129,7 @@ impl<'a> Player<'a> {
     pub(super) fn place(&self) -> String {
         let next = self.script.lines.get(self.at).map(|line| match line {
             Line::Client(octets) => format!("C: {}", String::from_utf8_lossy(octets)),
+            Line::Commit(octets) => format!("K: {}", String::from_utf8_lossy(octets)),
             Line::Delete(id, octets) => format!("D: {id} {}", String::from_utf8_lossy(octets)),
             Line::Server(octets) => format!("S: {}", String::from_utf8_lossy(octets)),
             Line::Signal(signal) => format!("! {signal:?}"),
@@ -161,12 +174,17 @@ impl<'a> Player<'a> {
 
     /// Pass the client's lines that were sent.
     fn match_client(&mut self) {
-        while let Some(Line::Client(expected) | Line::Delete(_, expected)) = self.script.lines.get(self.at) {
+        while let Some(Line::Client(expected) | Line::Commit(expected) | Line::Delete(_, expected)) = self.script.lines.get(self.at) {
             if !self.sent.starts_with(expected) {
                 return;
             }
             if let (Some(Line::Delete(id, _)), Some((_, answered))) = (self.script.lines.get(self.at), self.marks.front()) {
-                check_durable(&self.was_there, &self.world, *answered, id);
+                check_durable(&self.was_there, &self.world, answered.checkpoints, id);
+            }
+            if let Some(Line::Commit(_)) = self.script.lines.get(self.at) {
+                self.commitments += 1;
+                let committed = self.marks.front().map_or(0, |(_, answered)| answered.commitments);
+                assert!(committed >= self.commitments, "this was sent before the host had its mark\n{}", self.place());
             }
             self.sent.drain(..expected.len());
             self.pass_marks(expected.len());
@@ -213,7 +231,8 @@ impl<'a> Player<'a> {
         let (token, pending) = self.pending.pop_front()?;
         let answer = match pending {
             Pending::Question(question) => {
-                self.answered += usize::from(matches!(question, Question::Checkpoint(..)));
+                self.answered.checkpoints += usize::from(matches!(question, Question::Checkpoint(..)));
+                self.answered.commitments += usize::from(matches!(question, Question::Committing(_)));
                 self.world.answer(question)
             }
             Pending::Delivery(scope, arrival, octets, count) => Answer::Done(self.world.deliver(&scope, arrival, octets, count)),

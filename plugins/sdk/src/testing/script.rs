@@ -45,6 +45,8 @@ pub struct Script {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Client(Vec<u8>),
+    /// A client's line that makes the server responsible.
+    Commit(Vec<u8>),
     /// A client's line that deletes this message.
     Delete(String, Vec<u8>),
     Server(Vec<u8>),
@@ -73,11 +75,13 @@ impl Script {
                 None => continue,
                 _ if line.starts_with('#') => continue,
                 Some(("C:", rest)) => Line::Client([spaced(rest).as_bytes(), b"\r\n"].concat()),
+                Some(("K:", rest)) => Line::Commit([spaced(rest).as_bytes(), b"\r\n"].concat()),
                 Some(("D:", rest)) => match spaced(rest).split_once(' ') {
                     Some((id, command)) => Line::Delete(id.to_owned(), [command.as_bytes(), b"\r\n"].concat()),
                     None => panic!("`{line}` names no id and no command"),
                 },
                 Some(("S:", rest)) => Line::Server([unescape(spaced(rest)).as_slice(), b"\r\n"].concat()),
+                Some(("C<", rest)) => Line::Client(unescape(spaced(rest))),
                 Some(("S<", rest)) => Line::Server(unescape(spaced(rest))),
                 Some(("! ", "wanted")) => Line::Signal(Signal::Wanted),
                 Some(("! ", "timer")) => Line::Signal(Signal::Timer),

@@ -44,6 +44,10 @@ pub struct World {
     pub lets_go: bool,
     /// Messages that a checkpoint covers which was answered, by folder, generation and id.
     pub durable: BTreeSet<Key>,
+    /// Why the host does not want a message to be committed to, if so.
+    pub holds_back: Option<Error>,
+    /// The ids that were committed to, in order.
+    pub committed: Vec<String>,
     /// How often each question was asked.
     pub asked: BTreeMap<&'static str, usize>,
 }
@@ -167,6 +171,16 @@ impl World {
                 self.make_durable(&scope);
                 ("checkpoint", Answer::Done(Ok(())))
             }
+            Question::Committing(id) => (
+                "committing",
+                Answer::Done(match &self.holds_back {
+                    Some(error) => Err(error.clone()),
+                    None => {
+                        self.committed.push(id);
+                        Ok(())
+                    }
+                }),
+            ),
             Question::Draw => ("draw", Answer::Octets(self.brought.pop_front())),
         };
         *self.asked.entry(name).or_default() += 1;

@@ -1,0 +1,102 @@
+//! A message as it goes over the wire: line ends made CRLF, dots put in or chunks counted, 8-bit parts encoded anew where the server does not take
+//! them. Pieces in, pieces out; what is held is bounded.
+
+mod header;
+mod line_ends;
+
+use postrider_connector::dot_stuffing::DotWriter;
+use postrider_connector::types::{Error, Failure};
+
+pub use self::header::Header;
+pub use self::line_ends::LineEnds;
+use crate::command;
+
+/// How a message is put on the wire.
+#[derive(Debug)]
+pub enum Framing {
+    /// DATA: dots are put in, and one ends it.
+    Dots(DotWriter),
+    /// BDAT: each piece is a chunk.
+    Chunks,
+}
+
+/// Turns the pieces of one message into what is written.
+#[derive(Debug)]
+pub struct Content {
+    /// None: the octets stay as they are (BINARYMIME).
+    line_ends: Option<LineEnds>,
+    framing: Framing,
+    /// Only 7-bit octets may leave.
+    is_seven_bit: bool,
+    /// Chunks since the last look.
+    chunks: usize,
+}
+
+impl Content {
+    /// Text for `framing`, of 7-bit octets only where the server takes no others.
+    #[must_use]
+    pub const fn text(framing: Framing, is_seven_bit: bool) -> Self {
+        Self { line_ends: Some(LineEnds::new()), framing, is_seven_bit, chunks: 0 }
+    }
+
+    /// Octets of any kind, in chunks.
+    #[must_use]
+    pub const fn binary() -> Self {
+        Self { line_ends: None, framing: Framing::Chunks, is_seven_bit: false, chunks: 0 }
+    }
+
+    /// The next octets of the message, as they go over the wire; empty where they have to wait for further ones.
+    ///
+    /// # Errors
+    /// The server does not take such a message, and it cannot be changed.
+    pub fn write(&mut self, piece: Vec<u8>) -> Result<Vec<u8>, Error> {
+        if self.is_seven_bit && !piece.is_ascii() {
+            let words = "the message has 8-bit text, and the server takes only 7-bit text (8BITMIME)";
+            return Err(Error::new(Failure::Unsupported, words).with_code("5.6.3"));
+        }
+        let text = match &mut self.line_ends {
+            Some(line_ends) => line_ends.write(piece),
+            None => piece,
+        };
+        Ok(self.frame(text))
+    }
+
+    /// What is left when the message has no further octets: all of it but [`end`](Self::end).
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn finish(&mut self) -> Result<Vec<u8>, Error> {
+        let rest = self.line_ends.as_mut().map(LineEnds::finish).unwrap_or_default();
+        Ok(self.frame(rest))
+    }
+
+    /// What makes the server responsible.
+    #[must_use]
+    pub fn end(self) -> Vec<u8> {
+        match self.framing {
+            Framing::Dots(dots) => dots.end().to_vec(),
+            Framing::Chunks => command::bdat(0, true).into_bytes(),
+        }
+    }
+
+    /// How many chunks were written since this was asked, each of which is answered.
+    pub const fn take_chunks(&mut self) -> usize {
+        std::mem::replace(&mut self.chunks, 0)
+    }
+
+    fn frame(&mut self, text: Vec<u8>) -> Vec<u8> {
+        if text.is_empty() {
+            return text;
+        }
+        match &mut self.framing {
+            Framing::Dots(dots) => dots.write(text),
+            Framing::Chunks => {
+                self.chunks += 1;
+                [command::bdat(text.len(), false).as_bytes(), &text].concat()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+use super::*;
+
+#[test]
+fn dots_and_chunks() {
+    let mut dots = Content::text(Framing::Dots(DotWriter::new()), false);
+    let mut wire = dots.write(b"a\n.".to_vec()).unwrap();
+    wire.extend(dots.write(b"b".to_vec()).unwrap());
+    wire.extend(dots.finish().unwrap());
+    assert_eq!(wire, b"a\r\n..b\r\n");
+    assert_eq!(dots.end(), b".\r\n");
+    let mut chunks = Content::text(Framing::Chunks, false);
+    let mut wire = chunks.write(b"a\n.\r".to_vec()).unwrap();
+    wire.extend(chunks.write(b"\n".to_vec()).unwrap());
+    wire.extend(chunks.finish().unwrap());
+    assert_eq!(wire, b"BDAT 4\r\na\r\n.BDAT 2\r\n\r\n");
+    assert_eq!((chunks.take_chunks(), chunks.take_chunks()), (2, 0));
+    assert_eq!(chunks.end(), b"BDAT 0 LAST\r\n");
+    let mut binary = Content::binary();
+    assert_eq!(binary.write(b"\r\0\n".to_vec()).unwrap(), b"BDAT 3\r\n\r\0\n");
+    assert!(binary.finish().unwrap().is_empty());
+}
