@@ -1,12 +1,14 @@
 //! A message as it goes over the wire: line ends made CRLF, dots put in or chunks counted, 8-bit parts encoded anew where the server does not take
 //! them. Pieces in, pieces out; what is held is bounded.
 
+mod convert;
 mod header;
 mod line_ends;
 
 use postrider_connector::dot_stuffing::DotWriter;
 use postrider_connector::types::{Error, Failure};
 
+pub use self::convert::{Converter, Target};
 pub use self::header::Header;
 pub use self::line_ends::LineEnds;
 use crate::command;
@@ -20,29 +22,39 @@ pub enum Framing {
     Chunks,
 }
 
+/// What is done with octets that the server does not take.
+#[derive(Debug)]
+pub enum Filter {
+    /// It takes them all.
+    None,
+    /// Only 7-bit octets may leave.
+    Refuse,
+    /// Parts are encoded anew.
+    Convert(Box<Converter>),
+}
+
 /// Turns the pieces of one message into what is written.
 #[derive(Debug)]
 pub struct Content {
     /// None: the octets stay as they are (BINARYMIME).
     line_ends: Option<LineEnds>,
     framing: Framing,
-    /// Only 7-bit octets may leave.
-    is_seven_bit: bool,
+    filter: Filter,
     /// Chunks since the last look.
     chunks: usize,
 }
 
 impl Content {
-    /// Text for `framing`, of 7-bit octets only where the server takes no others.
+    /// Text for `framing`.
     #[must_use]
-    pub const fn text(framing: Framing, is_seven_bit: bool) -> Self {
-        Self { line_ends: Some(LineEnds::new()), framing, is_seven_bit, chunks: 0 }
+    pub const fn text(framing: Framing, filter: Filter) -> Self {
+        Self { line_ends: Some(LineEnds::new()), framing, filter, chunks: 0 }
     }
 
     /// Octets of any kind, in chunks.
     #[must_use]
     pub const fn binary() -> Self {
-        Self { line_ends: None, framing: Framing::Chunks, is_seven_bit: false, chunks: 0 }
+        Self { line_ends: None, framing: Framing::Chunks, filter: Filter::None, chunks: 0 }
     }
 
     /// The next octets of the message, as they go over the wire; empty where they have to wait for further ones.
@@ -50,10 +62,14 @@ impl Content {
     /// # Errors
     /// The server does not take such a message, and it cannot be changed.
     pub fn write(&mut self, piece: Vec<u8>) -> Result<Vec<u8>, Error> {
-        if self.is_seven_bit && !piece.is_ascii() {
-            let words = "the message has 8-bit text, and the server takes only 7-bit text (8BITMIME)";
-            return Err(Error::new(Failure::Unsupported, words).with_code("5.6.3"));
-        }
+        let piece = match &mut self.filter {
+            Filter::Refuse if !piece.is_ascii() => {
+                let words = "the message has 8-bit text, and the server takes only 7-bit text (8BITMIME)";
+                return Err(Error::new(Failure::Unsupported, words).with_code("5.6.3"));
+            }
+            Filter::None | Filter::Refuse => piece,
+            Filter::Convert(converter) => converter.write(&piece)?,
+        };
         let text = match &mut self.line_ends {
             Some(line_ends) => line_ends.write(piece),
             None => piece,
@@ -66,7 +82,14 @@ impl Content {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn finish(&mut self) -> Result<Vec<u8>, Error> {
-        let rest = self.line_ends.as_mut().map(LineEnds::finish).unwrap_or_default();
+        let mut rest = match &mut self.filter {
+            Filter::None | Filter::Refuse => Vec::new(),
+            Filter::Convert(converter) => converter.finish()?,
+        };
+        if let Some(line_ends) = &mut self.line_ends {
+            rest = line_ends.write(rest);
+            rest.extend(line_ends.finish());
+        }
         Ok(self.frame(rest))
     }
 

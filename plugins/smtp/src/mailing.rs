@@ -6,7 +6,7 @@ use memchr::memchr_iter;
 use postrider_connector::types::{Envelope, Error, Failure, Verdict};
 
 use crate::command::MailParameters;
-use crate::content::Header;
+use crate::content::{Header, Target};
 use crate::delivery;
 use crate::limits::PEEK_OCTETS;
 use crate::offer::Offer;
@@ -42,8 +42,8 @@ pub struct Plan {
     pub is_chunked: bool,
     /// Octets as they are, whatever their line ends.
     pub is_binary: bool,
-    /// Only 7-bit octets may leave.
-    pub is_seven_bit: bool,
+    /// What the message has to be changed into; none: it goes as it is.
+    pub target: Option<Target>,
 }
 
 impl Mailing {
@@ -230,7 +230,18 @@ impl Mailing {
             self.judge_rest(&Verdict::Refused(Error::new(Failure::Unsupported, words).with_code("5.6.7")));
         }
         let body = delivery::value(&self.envelope.extra, "body").unwrap_or_default().to_ascii_lowercase();
-        let is_binary = (body == "binarymime" || self.header.is_binary()) && offer.binary;
+        let has_binary = body == "binarymime" || self.header.is_binary();
+        let target = match (has_binary && !offer.binary, offer.eight_bit) {
+            _ if settings.eight_bit == EightBit::Send => None,
+            (true, true) => Some(Target::EightBit),
+            (_, false) => Some(Target::SevenBit),
+            (false, true) => None,
+        };
+        if has_binary && target.is_some() && settings.eight_bit == EightBit::Refuse {
+            let words = "the message has binary parts, and the server takes none (BINARYMIME)";
+            self.judge_rest(&Verdict::Refused(Error::new(Failure::Unsupported, words).with_code("5.6.3")));
+        }
+        let is_binary = has_binary && offer.binary;
         let is_eight_bit = offer.eight_bit && body != "7bit";
         let extra = &self.envelope.extra;
         let parameters = MailParameters {
@@ -244,12 +255,7 @@ impl Mailing {
             require_tls: delivery::holds(extra, "requiretls"),
             delivery: if offer.dsn { self.of_mail.clone() } else { String::new() },
         };
-        Plan {
-            parameters,
-            is_chunked: is_binary || (offer.chunking && offer.pipelining),
-            is_binary,
-            is_seven_bit: !offer.eight_bit && settings.eight_bit != EightBit::Send,
-        }
+        Plan { parameters, is_chunked: is_binary || (offer.chunking && offer.pipelining), is_binary, target }
     }
 
     /// Who goes in this transaction; the rest has its verdict (RFC 9422 section 4).

@@ -10,10 +10,11 @@ use postrider_connector::machine::{Action, Actions, Answer, Input, Machine, Ques
 use postrider_connector::types::{Error, Failure, Verdict};
 
 use crate::command::{self, Command};
-use crate::content::{Content, Framing};
+use crate::content::{Content, Converter, Filter, Framing};
 use crate::limits::{CHUNKS, FINAL_PATIENCE_LOOKS, LOOK_MS, PATIENCE_LOOKS};
 use crate::mailing::{Mailing, Plan};
 use crate::session::{Dialect, Session};
+use crate::settings::EightBit;
 
 /// One transaction (RFC 5321 section 3.3).
 #[derive(Debug)]
@@ -164,8 +165,8 @@ impl<'a> Send<'a> {
                 self.session.expect(Command::Rcpt(place));
             }
             Todo::Message if plan.is_chunked => {
-                let text = || Content::text(Framing::Chunks, plan.is_seven_bit);
-                self.content = Some(if plan.is_binary { Content::binary() } else { text() });
+                let filter = self.filter();
+                self.content = Some(if plan.is_binary { Content::binary() } else { Content::text(Framing::Chunks, filter) });
                 // Another line can begin anew: what is held stays.
                 for piece in self.mailing.held().to_vec() {
                     let chunk = self.encode(piece)?;
@@ -180,6 +181,14 @@ impl<'a> Send<'a> {
         Ok(())
     }
 
+    fn filter(&self) -> Filter {
+        match self.plan.as_ref().and_then(|plan| plan.target) {
+            None => Filter::None,
+            Some(_) if self.session.settings.eight_bit == EightBit::Refuse => Filter::Refuse,
+            Some(target) => Filter::Convert(Box::new(Converter::new(target))),
+        }
+    }
+
     /// The server waits for the message.
     fn begin_data(&mut self, actions: &mut Actions) -> Result<(), Error> {
         if self.accepted.is_empty() {
@@ -189,8 +198,7 @@ impl<'a> Send<'a> {
             self.state = State::Discard;
             return Ok(());
         }
-        let is_seven_bit = self.plan.as_ref().is_some_and(|plan| plan.is_seven_bit);
-        self.content = Some(Content::text(Framing::Dots(DotWriter::new()), is_seven_bit));
+        self.content = Some(Content::text(Framing::Dots(DotWriter::new()), self.filter()));
         self.state = State::Body(None);
         for piece in self.mailing.release() {
             self.write(piece, actions)?;

@@ -2,13 +2,13 @@ use super::*;
 
 #[test]
 fn dots_and_chunks() {
-    let mut dots = Content::text(Framing::Dots(DotWriter::new()), false);
+    let mut dots = Content::text(Framing::Dots(DotWriter::new()), Filter::None);
     let mut wire = dots.write(b"a\n.".to_vec()).unwrap();
     wire.extend(dots.write(b"b".to_vec()).unwrap());
     wire.extend(dots.finish().unwrap());
     assert_eq!(wire, b"a\r\n..b\r\n");
     assert_eq!(dots.end(), b".\r\n");
-    let mut chunks = Content::text(Framing::Chunks, false);
+    let mut chunks = Content::text(Framing::Chunks, Filter::None);
     let mut wire = chunks.write(b"a\n.\r".to_vec()).unwrap();
     wire.extend(chunks.write(b"\n".to_vec()).unwrap());
     wire.extend(chunks.finish().unwrap());

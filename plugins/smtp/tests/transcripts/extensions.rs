@@ -89,3 +89,25 @@ fn octets_of_any_kind_go_as_they_are_where_binarymime_is_known() {
     assert_eq!(scene(&capabilities, &["x@y"]).message(&[message]).play(text), ["accepted ok"], "its header says so");
     assert_eq!(scene(&capabilities, &["x@y"]).message(&[message]).extra(&[("body", "binarymime")]).play(text), ["accepted ok"]);
 }
+
+#[test]
+fn eight_bit_text_is_converted_refused_or_sent_where_the_server_does_not_take_it() {
+    use postrider_smtp::settings::EightBit;
+
+    let message = "A: b\r\n\r\né\r\n".as_bytes();
+    let mut scene = scene(&["PIPELINING"], &["x@y"]).message(&[message]);
+    let fields =
+        "C: A: b\nC: MIME-Version: 1.0\nC: Content-Type: text/plain; charset=utf-8\nC: Content-Transfer-Encoding: quoted-printable\n";
+    let text = with_data("MAIL FROM:<a@b>", "RCPT TO:<x@y>", &format!("{fields}C:\nC: =C3=A9\n"));
+    assert_eq!(scene.play(&text), ["accepted ok"]);
+    scene.settings.eight_bit = EightBit::Send;
+    assert_eq!(scene.play(&with_data("MAIL FROM:<a@b>", "RCPT TO:<x@y>", "C: A: b\nC:\nC: é\n")), ["accepted ok"]);
+    scene.settings.eight_bit = EightBit::Refuse;
+    let refused = "C: MAIL FROM:<a@b>\nC: RCPT TO:<x@y>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\n";
+    assert_eq!(scene.play_once(refused), ("refused 5.6.3".to_owned(), false), "the line is dropped, for the text has begun");
+    // What may not be changed is refused as well.
+    let signed = "DKIM-Signature: x\r\n\r\né\r\n".as_bytes();
+    scene = scene.message(&[signed]);
+    scene.settings.eight_bit = EightBit::Convert;
+    assert_eq!(scene.play_once(refused), ("refused 5.6.3".to_owned(), false));
+}

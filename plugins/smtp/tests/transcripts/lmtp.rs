@@ -34,10 +34,10 @@ fn every_recipient_has_a_reply_of_his_own() {
 
 #[test]
 fn who_was_not_answered_is_unknown() {
-    let mut scene = scene(&["CHUNKING", "PIPELINING"], &["1@y", "2@y"]).message(&[b"A: b\r\n\r\n"]);
+    let mut scene = scene(&["CHUNKING", "PIPELINING", "8BITMIME"], &["1@y", "2@y"]).message(&[b"A: b\r\n\r\n"]);
     scene.dialect = Dialect::Lmtp;
     let text = "
-        C: MAIL FROM:<a@b>
+        C: MAIL FROM:<a@b> BODY=8BITMIME
         C: RCPT TO:<1@y>
         C: RCPT TO:<2@y>
         C: BDAT 8

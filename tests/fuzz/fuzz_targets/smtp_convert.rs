@@ -1,0 +1,4 @@
+//! See `postrider_smtp::fuzz::smtp_convert`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| postrider_smtp::fuzz::smtp_convert(octets));
