@@ -10,7 +10,7 @@
 //! | [`http`] | requests, answers, bodies with honest ends, paging, retry hints |
 //! | [`machine`] | what a conversation is: inputs, actions, steps |
 //! | [`turn`] | who has the line, and who wants it |
-//! | [`pump`] | runs a machine on a connection and the mailbox |
+//! | [`pump`] | runs a machine on a connection and the mailbox, or with the message that is sent |
 //! | [`rest`] | the host as a REST conversation sees it |
 //! | [`settings`] | the account's settings as one type, and the manifest's schema from it |
 //! | `testing` | transcripts, cut and closed everywhere |

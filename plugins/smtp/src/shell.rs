@@ -134,6 +134,8 @@ impl GuestSession for Sender {
         let abilities = line.session.offer.abilities();
         let turn = Turn::new(Held(Some(line)));
         let shared = Rc::new(Shared { turn, settings, abilities, calls: Cell::new(0), is_watched: Cell::new(false) });
+        // A line that nobody uses is ended, too.
+        Rc::clone(&shared).watch();
         Ok(Handle::new(Self(shared)))
     }
 
