@@ -8,7 +8,7 @@
 //! | `retain` | what need not be kept any longer |
 //! | `compact` | what is garbage in the spool, freed |
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
-//! | `records`, `record`, `layout` | the record tree: sled, contents, keys |
+//! | `records`, `record`, `layout`, `set_hash` | the record tree: sled, contents, keys, a hash of all |
 //! | `spool` | bodies in segments |
 //! | `failpoint` | every step that changes what is on disk, for tests to break |
 //! | `seal`, `xchacha`, `keyring`, `keys` | sealing, keyed hashes, wrapped keys, the master key |
@@ -63,6 +63,7 @@ mod repair;
 mod retain;
 mod rotate;
 mod seal;
+mod set_hash;
 mod shared;
 mod snapshots;
 mod spool;

@@ -1,10 +1,11 @@
 //! `store check`: every record opened and compared with every other that must agree with it, every body opened and hashed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Store;
 use super::error::Error;
+use super::index;
 use super::layout::{Place, kind};
 use super::record::MessageRecord;
 use super::shared::{self, Open};
@@ -37,6 +38,8 @@ impl Store {
 struct Check<'a> {
     open: &'a Arc<Open>,
     report: CheckReport,
+    /// By the index; looked up when the first record does not say itself which message it is.
+    message_ids: Option<HashMap<Place, MessageId>>,
 }
 
 /// What the records led to.
@@ -81,7 +84,7 @@ fn walk_in_quiet(open: &Arc<Open>) -> Result<Option<(Check<'_>, Walked)>, Error>
 }
 
 fn walk(open: &Arc<Open>) -> Result<(Check<'_>, Walked), Error> {
-    let mut check = Check { open, report: CheckReport::default() };
+    let mut check = Check { open, report: CheckReport::default(), message_ids: None };
     for words in shared::known_damage(&open.records)? {
         check.find(None, None, "the records", &words);
     }
@@ -115,7 +118,17 @@ impl Check<'_> {
     /// The message at `place`, where its record can be read.
     fn message_at(&mut self, place: Place) -> Result<Option<MessageRecord>, Error> {
         let read = self.open.message_at(place);
-        Ok(self.found(Some(place.account), None, read)?.flatten())
+        let message = if read.is_err() { self.message_id(place)? } else { None };
+        Ok(self.found(Some(place.account), message, read)?.flatten())
+    }
+
+    /// Which message stood at `place`, though its record does not say.
+    fn message_id(&mut self, place: Place) -> Result<Option<MessageId>, Error> {
+        let ids = match &mut self.message_ids {
+            Some(ids) => ids,
+            ids => ids.insert(index::message_ids(&self.open.records)?),
+        };
+        Ok(ids.get(&place).copied())
     }
 }
 

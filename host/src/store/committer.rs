@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::Error;
-use super::failpoint::{Failpoint, at};
+use super::failpoint::{Failpoint, at, waits};
 use super::layout::HEAD_KEY;
 use super::records::Records;
 use super::spool::Spool;
@@ -88,6 +88,7 @@ impl Committer {
 
     /// Run `read` while nothing is being committed. Blocks, and blocks commits.
     pub(super) fn at_standstill<T>(&self, read: impl FnOnce() -> T) -> T {
+        waits();
         let _held = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
         read()
     }

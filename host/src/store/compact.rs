@@ -86,7 +86,7 @@ fn is_worth(open: &Open) -> Result<bool, Error> {
 }
 
 async fn compact(open: &Arc<Open>, percent: u64) -> Result<CompactReport, Error> {
-    let _turn = open.compaction.lock().await;
+    let turn = Arc::clone(&open.compaction).lock_owned().await;
     // Asked first: no record that is written from now on points below it.
     let floor = open.spool.floor();
     let looked = Arc::clone(open);
@@ -103,6 +103,8 @@ async fn compact(open: &Arc<Open>, percent: u64) -> Result<CompactReport, Error>
     }
     let removing = Arc::clone(open);
     let removed = on_thread(move || {
+        // Also when nobody waits for it any more: a backup must not list what goes meanwhile.
+        let _turn = turn;
         let going: Vec<_> = victims.into_iter().filter(|(number, _)| !spared.contains(number)).collect();
         removing.spool.segments().remove(going.iter().map(|(number, _)| *number))?;
         Ok(going)

@@ -44,6 +44,16 @@ pub enum Error {
         /// The newest format known here.
         known: u32,
     },
+    /// A later program wrote the backup.
+    #[error("cannot restore the backup {}: it has format {found}, and this program knows format {known}", path.display())]
+    NewerBackup {
+        /// The backup.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The one known here.
+        known: u32,
+    },
     /// The folder holds something, but no store.
     #[error("cannot open the store in {}: {finding}", path.display())]
     NotAStore {
@@ -233,7 +243,7 @@ impl Error {
             Self::Records { source: RecordsError::Corrupt(_), .. } | Self::Damaged { .. } => Kind::Damaged,
             Self::Records { .. } => Kind::Storage,
             Self::InUse(_) => Kind::InUse,
-            Self::Newer { .. } | Self::NotAStore { .. } => Kind::RefusedByHost,
+            Self::Newer { .. } | Self::NewerBackup { .. } | Self::NotAStore { .. } => Kind::RefusedByHost,
             Self::Key(error) => error.kind(),
             Self::NameTaken(_) | Self::Conflict { .. } | Self::UnderWay(_) | Self::NotEmpty(_) => Kind::Conflict,
             Self::NoAccount(_) => Kind::NotFound,
@@ -257,6 +267,7 @@ impl Error {
             }
             Self::InUse(_) => Some("stop the other process, or give the command to the running daemon".to_owned()),
             Self::Newer { .. } => Some("use the program that wrote it, or a newer one; the store was not touched".to_owned()),
+            Self::NewerBackup { .. } => Some("use the program that wrote it, or a newer one; nothing was put into place".to_owned()),
             Self::NotEmpty(_) => Some("name a new home with `--home`".to_owned()),
             Self::NotAStore { .. } => Some("name another folder with `--home`, or empty this one".to_owned()),
             Self::Key(error) => Some(error.remedy()),
@@ -288,7 +299,8 @@ impl KeyError {
     fn remedy(&self) -> String {
         match self {
             Self::FileMissing(path) => format!(
-                "put the key file back to {} from your backup of it; without the key, the mail in this store cannot be read by anybody",
+                "put the key file back to {} from your backup of it, or open the store with the recovery key, if one was made: `postrider key \
+                 rekey --recovery --to file`; without either, the mail in this store cannot be read by anybody",
                 path.display()
             ),
             Self::Exposed { path, .. } => format!("run `chmod 600 {}`", path.display()),

@@ -59,12 +59,18 @@ pub(super) fn at<T, E>(_: Failpoint, step: impl FnOnce() -> Result<T, E>) -> Res
     step()
 }
 
+/// Note that the caller's thread waits here: for the disk, or for somebody who does. A test holds that no thread of the run-time is one.
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) const fn waits() {}
+
 #[cfg(test)]
-pub(super) use armed::at;
+pub(super) use armed::{at, waits};
 
 /// What tests arm, and count.
 #[cfg(test)]
 pub(super) mod armed {
+    use std::cell::Cell;
     use std::io;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +82,10 @@ pub(super) mod armed {
 
     const POINTS: usize = Failpoint::ALL.len();
     static PASSED: [AtomicU64; POINTS] = [const { AtomicU64::new(0) }; POINTS];
+
+    thread_local! {
+        static WAITED: Cell<u64> = const { Cell::new(0) };
+    }
 
     struct Armed {
         point: String,
@@ -121,8 +131,19 @@ pub(super) mod armed {
         }
     }
 
+    /// Note that this thread waits.
+    pub(in crate::store) fn waits() {
+        WAITED.set(WAITED.get() + 1);
+    }
+
+    /// How often this thread has waited.
+    pub(in crate::store) fn waited() -> u64 {
+        WAITED.get()
+    }
+
     /// Take a step that changes what is on disk.
     pub(in crate::store) fn at<T, E: From<io::Error>>(point: Failpoint, step: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        waits();
         let passing = PASSED[point as usize].fetch_add(1, Ordering::Relaxed) + 1;
         strike(point, passing, true)?;
         let result = step()?;

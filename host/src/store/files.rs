@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::Error;
-use super::failpoint::{Failpoint, at};
+use super::failpoint::{Failpoint, at, waits};
 
 /// Make a folder for the owner only, where there is none.
 pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
@@ -33,11 +33,16 @@ pub(super) fn sync_way_to(path: &Path) -> Result<(), Error> {
 
 /// Write a file so that after a crash it has its old content or its new one; durable on return.
 pub(super) fn replace(path: &Path, octets: &[u8]) -> Result<(), Error> {
+    write(path, std::iter::once(octets))
+}
+
+/// The same of a content that comes in pieces.
+pub(super) fn write<P: AsRef<[u8]>>(path: &Path, mut pieces: impl Iterator<Item = P>) -> Result<(), Error> {
     let draft = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options.open(&draft).and_then(|mut file| {
-        at(Failpoint::DraftWrite, || file.write_all(octets))?;
+        at(Failpoint::DraftWrite, || pieces.try_for_each(|piece| file.write_all(piece.as_ref())))?;
         at(Failpoint::DraftSync, || file.sync_all())
     });
     written.map_err(Error::io("write", &draft))?;
@@ -47,6 +52,7 @@ pub(super) fn replace(path: &Path, octets: &[u8]) -> Result<(), Error> {
 
 /// The content of a file; none: there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    waits();
     match fs::read(path) {
         Ok(octets) => Ok(Some(octets)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

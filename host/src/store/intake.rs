@@ -26,6 +26,10 @@ pub use delivery::{Delivered, IntakeDelivery};
 /// Notes (ids changed, removed, recognised) between two checkpoints, for each message that may be delivered between them.
 const NOTES_PER_MESSAGE: u64 = 100;
 
+/// Octets of ids, labels, header fields and values that wait for one checkpoint, for each message that may be delivered before it. Ten
+/// thousand messages of every day have 5 MB, and none has so much that more than this stands in memory for a session.
+const TEXT_OCTETS_PER_MESSAGE: u64 = 8 << 10;
+
 /// Octets of the words with which a message was set aside.
 const REASON_OCTETS: usize = 4_096;
 
@@ -87,6 +91,7 @@ impl Intake {
         words.truncate(words.floor_char_boundary(REASON_OCTETS));
         self.inner.stage(|index, staged, limits| {
             staged.count_message(limits)?;
+            staged.count_text(step::arrival_octets(&arrival) + words.len(), limits)?;
             staged.note_had(index, &scope, &arrival.id);
             staged.steps.push(Step::SetAside { scope, arrival: Box::new(arrival), reason: words });
             Ok(())
@@ -102,6 +107,7 @@ impl Intake {
         changes.iter().try_for_each(step::check_change)?;
         self.inner.stage(|_, staged, limits| {
             staged.count_notes(changes.len(), limits)?;
+            staged.count_text(changes.iter().map(step::change_octets).sum(), limits)?;
             staged.steps.push(Step::Changed { scope, changes });
             Ok(())
         })
@@ -116,6 +122,7 @@ impl Intake {
         ids.iter().try_for_each(|id| step::check_id(id))?;
         self.inner.stage(|index, staged, limits| {
             staged.count_notes(ids.len(), limits)?;
+            staged.count_text(ids.iter().map(String::len).sum(), limits)?;
             ids.iter().for_each(|id| staged.note_removed(index, &scope, id));
             staged.steps.push(Step::Removed { scope, ids });
             Ok(())

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::{Error, KeyError};
+use super::failpoint::waits;
 use super::files;
 use super::keys::recovery::RecoveryKey;
 use super::keys::{KeyKind, KeySource, MasterKey, NewKey, Wanted, random};
@@ -27,11 +28,14 @@ pub(super) struct Keyring {
     path: PathBuf,
     index: IndexKey,
     sealer: RwLock<Arc<Sealer>>,
-    /// One change at a time; what the file holds.
-    state: Mutex<State>,
+    /// Held by who changes the keyring, also while the disk or a person is waited for.
+    turn: Mutex<()>,
+    /// What the file holds. Locked only to be read or exchanged.
+    state: RwLock<Arc<State>>,
 }
 
 /// What the file holds, opened.
+#[derive(Clone)]
 struct State {
     /// Seals `content`; wrapped in every slot.
     key: KeyOctets,
@@ -112,7 +116,14 @@ impl Keyring {
         let epochs = state.content.epochs.iter().map(|(epoch, key)| (*epoch, KeyOctets::new(*key))).collect();
         let index = KeyOctets::new(state.content.index);
         let sealer = Sealer::new(state.content.current, &epochs, &index);
-        Self { store, path, index: IndexKey::new(&index), sealer: RwLock::new(Arc::new(sealer)), state: Mutex::new(state) }
+        Self {
+            store,
+            path,
+            index: IndexKey::new(&index),
+            sealer: RwLock::new(Arc::new(sealer)),
+            turn: Mutex::default(),
+            state: RwLock::new(Arc::new(state)),
+        }
     }
 
     /// What seals and opens now. Who opens something in several steps keeps it, so that all of its epochs stay.
@@ -127,7 +138,7 @@ impl Keyring {
 
     /// Master key, recovery key and epochs, in words.
     pub(super) fn key_state(&self) -> KeyState {
-        let state = self.lock();
+        let state = self.state();
         KeyState {
             kind: state.master.kind,
             fingerprint: state.master.fingerprint.clone(),
@@ -139,31 +150,31 @@ impl Keyring {
 
     /// Wrap with a new master key, which is the only one on return. The recovery key stays.
     pub(super) fn rekey(&self, new: &NewKey) -> Result<(), Error> {
-        let mut state = self.lock();
+        let _turn = self.turn();
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let master = MasterKey::replacing(new, dir, &data_encoding::HEXLOWER.encode(&self.store))?;
-        let slot = master_slot(&self.store, &state.key, &master)?;
-        state.change(&self.path, &self.store, |state| state.master = slot)?;
+        let slot = master_slot(&self.store, &self.state().key, &master)?;
+        self.change(|state| state.master = slot)?;
         master.settle()
     }
 
     /// A new recovery key; an earlier one opens nothing any more.
     pub(super) fn make_recovery_key(&self) -> Result<Secret, Error> {
-        let mut state = self.lock();
+        let _turn = self.turn();
         let recovery = RecoveryKey::generate()?;
-        let (nonce, wrapped) = seal(&recovery.wrapping_key(), &recovery_aad(&self.store), state.key.as_slice())?.parts();
+        let (nonce, wrapped) = seal(&recovery.wrapping_key(), &recovery_aad(&self.store), self.state().key.as_slice())?.parts();
         let slot = Slot { kind: KeyKind::Given, fingerprint: recovery.fingerprint(), argon2id: None, nonce, wrapped };
-        state.change(&self.path, &self.store, |state| state.recovery = Some(slot))?;
+        self.change(|state| state.recovery = Some(slot))?;
         Ok(recovery.text())
     }
 
     /// A new data key, which seals everything from the return on. The earlier ones stay to open what they sealed.
     pub(super) fn begin_epoch(&self) -> Result<(), Error> {
-        let mut state = self.lock();
+        let _turn = self.turn();
         let key = random()?;
         let too_many = Error::TooLarge { what: "a further epoch", limit: u64::from(u32::MAX) };
-        let epoch = state.content.current.checked_add(1).ok_or(too_many)?;
-        state.change(&self.path, &self.store, |state| {
+        let epoch = self.state().content.current.checked_add(1).ok_or(too_many)?;
+        self.change(|state| {
             state.content.current = epoch;
             state.content.epochs.insert(epoch, *key);
         })?;
@@ -174,8 +185,8 @@ impl Keyring {
 
     /// Forget all data keys but the current one. What they sealed cannot be opened by anybody from then on.
     pub(super) fn end_epochs(&self) -> Result<(), Error> {
-        let mut state = self.lock();
-        state.change(&self.path, &self.store, |state| {
+        let _turn = self.turn();
+        self.change(|state| {
             let current = state.content.current;
             state.content.epochs.retain(|epoch, _| *epoch == current);
         })?;
@@ -184,23 +195,26 @@ impl Keyring {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A change is put in only after it is on disk.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        waits();
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Write the changed state, then put it in; where writing fails, the earlier one holds. The caller has the turn.
+    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
+        let mut changed = State::clone(&self.state());
+        change(&mut changed);
+        changed.write(&self.path, &self.store)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
+        Ok(())
     }
 }
 
 impl State {
-    /// Write the changed state; where that fails, the earlier one holds.
-    fn change(&mut self, path: &Path, store: &[u8; 16], change: impl FnOnce(&mut Self)) -> Result<(), Error> {
-        let mut changed =
-            Self { key: self.key.clone(), master: self.master.clone(), recovery: self.recovery.clone(), content: self.content.clone() };
-        change(&mut changed);
-        changed.write(path, store)?;
-        *self = changed;
-        Ok(())
-    }
-
     fn write(&self, path: &Path, store: &[u8; 16]) -> Result<(), Error> {
         let plain = Zeroizing::new(postcard::to_stdvec(&self.content).map_err(|_| bug())?);
         let content = seal(&self.key, &content_aad(store), &plain)?;

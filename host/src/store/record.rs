@@ -9,6 +9,7 @@ use crate::model::message::{Content, Extra, Location, Part, Summary};
 use crate::model::name::MessageId;
 
 use super::layout::Place;
+use super::set_hash::SetHash;
 
 /// A clock may be corrected by so much without a word.
 const CLOCK_SLACK_MILLIS: u64 = 60_000;
@@ -57,11 +58,17 @@ pub(super) struct HeadRecord {
     pub(super) documents: u64,
     /// The latest time that mail was committed at. Since version 2.
     pub(super) latest: Timestamp,
+    /// Of all other sealed records; the tree works it out when it seals the head. Since version 3; none: not since then.
+    pub(super) set_hash: Option<SetHash>,
 }
 
 /// The head as version 1 had it.
 #[derive(Deserialize)]
 struct HeadRecord1(u64, u64, u32, u64, u64);
+
+/// The head as version 2 had it.
+#[derive(Deserialize)]
+struct HeadRecord2(u64, u64, u32, u64, u64, Timestamp);
 
 /// How many records an account has: what makes a deleted one visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,13 +198,17 @@ pub(super) struct ValueRecord {
 }
 
 impl Record for HeadRecord {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn decode(octets: &[u8]) -> Result<Self, &'static str> {
         match octets.split_first() {
             Some((1, rest)) => {
                 let HeadRecord1(commit, sequence, last_account, accounts, documents) = decode_whole(rest)?;
-                Ok(Self { commit, sequence, last_account, accounts, documents, latest: Timestamp::default() })
+                Ok(Self { commit, sequence, last_account, accounts, documents, ..Self::default() })
+            }
+            Some((2, rest)) => {
+                let HeadRecord2(commit, sequence, last_account, accounts, documents, latest) = decode_whole(rest)?;
+                Ok(Self { commit, sequence, last_account, accounts, documents, latest, set_hash: None })
             }
             _ => decode_current(octets),
         }
@@ -236,6 +247,14 @@ impl AccountRecord {
 
     pub(super) fn account(&self) -> Result<Account, &'static str> {
         serde_json::from_str(&self.0).map_err(|_| "its content is not that of an account")
+    }
+}
+
+impl HeaderFields {
+    /// Octets of them in memory.
+    pub(super) fn octets(&self) -> usize {
+        let texts = self.subject.iter().chain(&self.from).chain(&self.to).chain(&self.message_id);
+        texts.map(String::len).sum()
     }
 }
 

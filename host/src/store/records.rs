@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, RecordsError};
-use super::failpoint::{Failpoint, at};
+use super::failpoint::{Failpoint, at, waits};
 use super::files;
 use super::keyring::Keyring;
 use super::layout::{HEAD_KEY, is_piece, kind};
 use super::record::{HeadRecord, Record};
-use super::seal::IndexKey;
+use super::seal::{self, IndexKey};
+use super::set_hash::SetHash;
 use super::snapshots;
 
 mod barrier;
@@ -92,6 +93,7 @@ impl Records {
 
     /// Whether there is a record, without opening it.
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, Error> {
+        waits();
         self.tree.contains_key(key).map_err(|error| self.error("read", error))
     }
 
@@ -102,6 +104,7 @@ impl Records {
 
     /// The value under `key`, sealed as it is.
     pub(super) fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        waits();
         match self.tree.get(key).map_err(|error| self.error("read", error))? {
             Some(value) if is_sealed(key) => self.whole(key, &value),
             value => Ok(value.map(|value| value.to_vec())),
@@ -122,6 +125,7 @@ impl Records {
     pub(super) fn scan(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Result<Raw, Error>> {
         let prefix = prefix.to_vec();
         let start = from.max(prefix.as_slice()).to_vec();
+        waits();
         self.tree
             .range(start..)
             .filter_map(|item| self.raw_of(item))
@@ -131,6 +135,7 @@ impl Records {
     /// The raw records below `below` that begin with `prefix`, from the last one down.
     pub(super) fn scan_back(&self, prefix: &[u8], below: Option<&[u8]>) -> impl Iterator<Item = Result<Raw, Error>> {
         let prefix = prefix.to_vec();
+        waits();
         // Every key that begins so is below the prefix with an end that no key reaches.
         let end = below.map_or_else(|| [prefix.as_slice(), &[0xff; 64]].concat(), <[u8]>::to_vec);
         self.tree
@@ -166,22 +171,35 @@ impl Records {
         decode(key, &self.open_value(key, value)?)
     }
 
-    /// Seal and apply changes, atomically. They are visible at once, durable only after [`sync`](Self::sync).
+    /// Seal and apply changes, atomically; the head, if it is among them, gets the hash of all. They are visible at once, durable only after [`sync`](Self::sync).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         let sealer = self.keyring.sealer();
+        let (mut head, mut changed) = (None, SetHash::default());
         for (key, value) in changes {
             match value {
+                // Sealed last, when it is known what it has to say of the others.
+                value if key == HEAD_KEY => head = value,
                 Some(plain) if is_sealed(&key) => {
                     let sealed = sealer.seal_record(&key, &plain)?;
-                    self.put_sealed(&mut batch, key, sealed)?;
+                    changed.toggle(self.index(), &key, seal::nonce_of(&sealed));
+                    self.put_sealed(&mut batch, key, sealed, &mut changed)?;
                 }
                 Some(plain) => batch.insert(key, plain),
-                None => {
-                    self.remove_pieces(&mut batch, &key)?;
+                None if is_sealed(&key) => {
+                    self.take_out(&mut batch, &key, &mut changed)?;
                     batch.remove(key);
                 }
+                None => batch.remove(key),
             }
+        }
+        if let Some(plain) = head {
+            let mut head: HeadRecord = decode(HEAD_KEY, &plain)?;
+            let mut set_hash = head.set_hash.map_or_else(|| self.set_hash(), Ok)?;
+            set_hash.toggle_all(changed);
+            head.set_hash = Some(set_hash);
+            let plain = head.encode().map_err(|finding| Error::Bug { operation: "encode a record", finding })?;
+            batch.insert(HEAD_KEY, sealer.seal_record(HEAD_KEY, &plain)?);
         }
         at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
     }
@@ -191,12 +209,25 @@ impl Records {
         let mut batch = sled::Batch::default();
         for (key, value) in records {
             if is_sealed(key) {
-                self.put_sealed(&mut batch, key.to_vec(), value.to_vec())?;
+                self.put_sealed(&mut batch, key.to_vec(), value.to_vec(), &mut SetHash::default())?;
             } else {
                 batch.insert(*key, *value);
             }
         }
         at(Failpoint::TreeApply, || self.tree.apply_batch(batch)).map_err(|error| self.error("write", error))
+    }
+
+    /// The hash of the sealed records that are there, but the head.
+    pub(super) fn set_hash(&self) -> Result<SetHash, Error> {
+        waits();
+        let mut set_hash = SetHash::default();
+        for entry in self.tree.iter() {
+            let (key, value) = entry.map_err(|error| self.error("read", error))?;
+            if is_sealed(&key) && *key != *HEAD_KEY {
+                set_hash.toggle(self.index(), &key, pieces::nonce_of(&value));
+            }
+        }
+        Ok(set_hash)
     }
 
     /// Make durable what was applied.
@@ -223,6 +254,13 @@ impl Records {
             }
             .expect("the tree takes it");
         }
+    }
+
+    /// The entries of the tree as they lie.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> std::collections::BTreeMap<Vec<u8>, Vec<u8>> {
+        let entries = self.tree.iter().map(|entry| entry.expect("the tree reads it"));
+        entries.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
     }
 
     /// Octets on disk.

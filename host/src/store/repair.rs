@@ -1,7 +1,9 @@
 //! `store repair`: what is damaged is put aside, what can be worked out again is worked out again, and what the server may still have
 //! is forgotten, so that the next pass fetches it. All of it is one transaction; a dry run is the same one, given up at its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::error::Error;
+use super::failpoint::{Failpoint, at};
 use super::files;
 use super::layout::{self, Place, kind};
 use super::record::{BodyRecord, FolderRecord, MessageRecord, Octets};
@@ -27,6 +30,9 @@ const REPORT_EVERY: u64 = 100;
 
 /// Octets of a damaged body that are put aside; of a longer one, the rest stays in its segment only.
 const KEPT_OCTETS: u64 = 64 << 20;
+
+/// Octets of them in memory at once.
+const PIECE_OCTETS: usize = 1 << 20;
 
 /// Begins the reason of a message whose octets were damaged. When its octets come again, they become this message's.
 pub(super) const DAMAGED_OCTETS: &str = "its octets were damaged";
@@ -72,8 +78,10 @@ struct Repair<'t, 'a> {
     tx: &'t mut Transaction<'a>,
     report: RepairReport,
     kept: Vec<KeptRecord>,
-    /// Octets of bodies to be kept, by the name of their file.
-    bodies: BTreeMap<String, Vec<u8>>,
+    /// Bodies whose octets are to be kept as they lie.
+    bodies: Vec<(MessageId, BodyRecord)>,
+    /// Files of the spool that are none of its segments.
+    surplus: Vec<OsString>,
     /// Accounts of which some message or identity is gone, nobody knows which: every folder is looked through again.
     looked_through: BTreeSet<AccountId>,
 }
@@ -101,7 +109,8 @@ impl Store {
                 tx,
                 report: RepairReport::default(),
                 kept: Vec::new(),
-                bodies: BTreeMap::new(),
+                bodies: Vec::new(),
+                surplus: Vec::new(),
                 looked_through: BTreeSet::new(),
             };
             repair.run(broken)?;
@@ -165,6 +174,8 @@ impl Repair<'_, '_> {
         self.mend_folders()?;
         self.mend_indexes()?;
         self.mend_counts()?;
+        self.mend_set_hash()?;
+        self.put_surplus_aside()?;
         self.acknowledge_losses()
     }
 
@@ -183,7 +194,7 @@ impl Repair<'_, '_> {
         if record.body().is_none_or(|held| held.body != body.body) {
             return Ok(());
         }
-        self.keep_body(record.message, &body);
+        self.bodies.push((record.message, body));
         let action = if record.locations.is_empty() {
             "its octets are gone: the server has it no more"
         } else {
@@ -229,25 +240,22 @@ impl Repair<'_, '_> {
         Ok(())
     }
 
-    /// Remember the frames of a body as they lie, as far as they can be read.
-    fn keep_body(&mut self, message: MessageId, body: &BodyRecord) {
-        let (mut octets, mut room) = (Vec::new(), KEPT_OCTETS);
-        for extent in &body.extents {
-            let Ok(Some(file)) = self.open.spool.segments().file(extent.segment) else { continue };
-            let length = extent.length.min(room);
-            room -= length;
-            let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
-            let mut read = 0;
-            while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
-                match std::os::unix::fs::FileExt::read_at(&*file, rest, extent.offset + read as u64) {
-                    Ok(0) | Err(_) => break,
-                    Ok(more) => read += more,
-                }
-            }
-            piece.truncate(read);
-            octets.append(&mut piece);
-        }
-        self.bodies.insert(format!("{message}.frames"), octets);
+    /// Write down the frames of a body as they lie, as far as they can be read.
+    fn keep_body(&self, path: &Path, body: &BodyRecord) -> Result<(), Error> {
+        let mut room = KEPT_OCTETS;
+        let pieces = body.extents.iter().flat_map(|extent| {
+            let kept = extent.length.min(room);
+            room -= kept;
+            let file = self.open.spool.segments().file(extent.segment).ok().flatten();
+            let begins = (0..kept).step_by(PIECE_OCTETS);
+            begins.filter_map(move |begin| {
+                let mut piece = vec![0; usize::try_from(kept - begin).unwrap_or(PIECE_OCTETS).min(PIECE_OCTETS)];
+                let read = file.as_ref()?.read_at(&mut piece, extent.offset.checked_add(begin)?).ok()?;
+                piece.truncate(read);
+                Some(piece)
+            })
+        });
+        files::write(path, pieces)
     }
 
     /// Remember a record as it lies, and delete it.
@@ -261,7 +269,7 @@ impl Repair<'_, '_> {
 
     /// Write down what was put aside, before the transaction that takes it out of the store.
     fn keep_aside(&mut self) -> Result<(), Error> {
-        if self.kept.is_empty() && self.bodies.is_empty() {
+        if self.kept.is_empty() && self.bodies.is_empty() && self.surplus.is_empty() {
             return Ok(());
         }
         let store = self.open.records.path().parent().unwrap_or(Path::new("."));
@@ -271,8 +279,17 @@ impl Repair<'_, '_> {
         if !self.kept.is_empty() {
             files::replace(&folder.join("records.json"), &serde_json::to_vec_pretty(&self.kept).map_err(bug)?)?;
         }
-        for (name, octets) in &self.bodies {
-            files::replace(&folder.join(name), octets)?;
+        for (message, body) in &self.bodies {
+            self.keep_body(&folder.join(format!("{message}.frames")), body)?;
+        }
+        let spool = self.open.spool.segments().folder();
+        for name in &self.surplus {
+            let (from, to) = (spool.join(name), folder.join(name));
+            at(Failpoint::DraftRename, || std::fs::rename(&from, &to)).map_err(Error::io("put aside", &from))?;
+        }
+        if !self.surplus.is_empty() {
+            files::sync_folder(spool)?;
+            files::sync_folder(&folder)?;
         }
         files::sync_way_to(&folder)?;
         self.report.kept = Some(folder);

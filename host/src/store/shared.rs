@@ -51,7 +51,7 @@ pub(super) struct Open {
     /// The highest sequence of each account, so that who follows all of them looks only where something is new.
     pub(super) newest: Mutex<HashMap<AccountId, u64>>,
     /// Held by who removes segments, and by who must find all of them.
-    pub(super) compaction: tokio::sync::Mutex<()>,
+    pub(super) compaction: Arc<tokio::sync::Mutex<()>>,
     _lock: Lock,
 }
 
@@ -99,9 +99,11 @@ impl Open {
     /// Open or make the store in `dir`. Blocks.
     pub(super) fn at(dir: &Path, keys: &KeySource) -> Result<Self, Error> {
         let dir = &std::path::absolute(dir).map_err(Error::io("find", dir))?;
-        let is_new = is_new(dir)?;
+        is_new(dir)?;
         files::make_folder(dir)?;
         let lock = Lock::take(dir)?;
+        // Asked again: who had it before may have made the store meanwhile.
+        let is_new = is_new(dir)?;
         let keyring = match Keyring::open(dir, keys)? {
             Some(keyring) => keyring,
             None if is_new => Keyring::make(dir, keys)?,
@@ -128,7 +130,7 @@ impl Open {
             keyring,
             accounts: RwLock::new(accounts),
             newest: Mutex::new(newest),
-            compaction: tokio::sync::Mutex::default(),
+            compaction: Arc::default(),
             _lock: lock,
         })
     }

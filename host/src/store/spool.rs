@@ -154,6 +154,12 @@ impl Spool {
         Ok(extent)
     }
 
+    /// Have everybody who appends wait until this is dropped.
+    #[cfg(test)]
+    pub(super) async fn hold_up(&self) -> tokio::sync::OwnedSemaphorePermit {
+        Arc::clone(&self.budget).acquire_many_owned(BUDGET_OCTETS as u32).await.expect("it is open")
+    }
+
     /// Make durable what was appended so far. When it fails, everything that was appended and not yet synced is lost, and the
     /// generation rises. Blocks.
     pub(super) fn sync(&self) -> Result<(), Error> {

@@ -106,7 +106,7 @@ pub struct CheckProgress {
 pub struct CheckReport {
     /// Accounts walked.
     pub accounts: u64,
-    /// Message records that were read and found whole.
+    /// Messages whose records were read and found whole; those whose octets were given up are not among them.
     pub messages: u64,
     /// Octets of bodies that were opened and hashed.
     pub octets: u64,

@@ -57,8 +57,18 @@ pub(super) fn check_arrival(arrival: &Arrival) -> Result<(), Error> {
     check_id(&arrival.id)?;
     within("a stable id", arrival.stable.as_deref().map_or(0, str::len), ID_OCTETS)?;
     within("a thread id", arrival.thread.as_deref().map_or(0, str::len), ID_OCTETS)?;
-    let extra: usize = arrival.extra.iter().map(|(name, value)| name.len() + value.len()).sum();
-    within("what is said about a message", texts(&arrival.folders) + texts(&arrival.keywords) + extra, ARRIVAL_OCTETS)
+    within("what is said about a message", said_octets(arrival), ARRIVAL_OCTETS)
+}
+
+/// Octets of an arrival in memory.
+pub(super) fn arrival_octets(arrival: &Arrival) -> usize {
+    let ids = [Some(&arrival.id), arrival.stable.as_ref(), arrival.thread.as_ref()];
+    said_octets(arrival) + ids.into_iter().flatten().map(String::len).sum::<usize>()
+}
+
+/// Octets of a change in memory.
+pub(super) fn change_octets(change: &Change) -> usize {
+    change.id.len() + texts(&change.folders) + texts(&change.keywords)
 }
 
 /// Refuse a change outside the contract's bounds.
@@ -70,6 +80,11 @@ pub(super) fn check_change(change: &Change) -> Result<(), Error> {
 /// Refuse what is longer than `most`.
 pub(super) fn within(what: &'static str, length: usize, most: usize) -> Result<(), Error> {
     if length > most { Err(Error::TooLarge { what, limit: most as u64 }) } else { Ok(()) }
+}
+
+fn said_octets(arrival: &Arrival) -> usize {
+    let extra: usize = arrival.extra.iter().map(|(name, value)| name.len() + value.len()).sum();
+    texts(&arrival.folders) + texts(&arrival.keywords) + extra
 }
 
 fn texts(texts: &[String]) -> usize {

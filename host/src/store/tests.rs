@@ -14,6 +14,7 @@ use crate::model::name::{AccountId, MessageId};
 mod accounts;
 mod adoption;
 mod backup;
+mod bounds;
 mod compaction;
 mod crash;
 mod damage;
@@ -24,8 +25,10 @@ mod load;
 mod model;
 mod opening;
 mod repair;
+mod replayed;
 mod retention;
 mod rotation;
+mod runtime;
 mod spool;
 
 /// A store in a folder of its own.

@@ -9,6 +9,10 @@ use super::record::{HeadRecord, Record};
 use super::records::{Records, damaged};
 use super::seal::IndexKey;
 
+/// Octets of one record. It could be longer by far before the tree refused it; by then it would be the failure of all callers and not of
+/// the one who wrote it, and a backup would hold what no restore takes.
+const RECORD_OCTETS: usize = 8 << 20;
+
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The changes of a group of callers.
@@ -75,6 +79,9 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn write<R: Record>(&mut self, key: Vec<u8>, record: &R) -> Result<(), Error> {
         let octets = record.encode().map_err(|finding| Error::Bug { operation: "encode a record", finding })?;
+        if octets.len() > RECORD_OCTETS {
+            return Err(Error::TooLarge { what: "a record", limit: RECORD_OCTETS as u64 });
+        }
         self.put(key, octets);
         Ok(())
     }

@@ -62,15 +62,21 @@ impl Header {
         octets
     }
 
-    pub(in crate::store) fn decode(octets: &[u8]) -> Result<Self, &'static str> {
+    /// Read it; on an error, the version where it is another one.
+    pub(in crate::store) fn decode(octets: &[u8]) -> Result<Self, (&'static str, Option<u32>)> {
+        let (magic, version) = (octets.get(..8), octets.get(8..12).and_then(|version| version.try_into().ok()).map(u32::from_be_bytes));
+        if magic == Some(MAGIC) && version.is_some_and(|version| version != VERSION) {
+            return Err(("it was written by a later program, in a format that this one does not know", version));
+        }
+        Self::decode_known(octets).map_err(|finding| (finding, None))
+    }
+
+    fn decode_known(octets: &[u8]) -> Result<Self, &'static str> {
         const SHORT: &str = "the header is cut short";
         let (magic, rest) = octets.split_first_chunk::<8>().ok_or(SHORT)?;
-        let (version, rest) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
+        let (_, rest) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
         if magic != MAGIC {
             return Err("it is no backup of a store");
-        }
-        if u32::from_be_bytes(*version) != VERSION {
-            return Err("it was written by a later program, in a format that this one does not know");
         }
         let (store, rest) = rest.split_first_chunk::<16>().ok_or(SHORT)?;
         let (id, rest) = rest.split_first_chunk::<16>().ok_or(SHORT)?;

@@ -13,10 +13,11 @@ use super::super::keys::{KeyKind, KeySource};
 use super::super::records::Records;
 use super::super::shared::{FORMAT, on_thread};
 use super::super::spool::segment::Segments;
+use super::super::status::CheckReport;
 use super::super::watermark::Watermark;
 use super::super::{Store, files, spool};
 use super::BackedUp;
-use super::format::{CHECK_OCTETS, Chain, FRAME_OCTETS, HEADER_OCTETS, Header, MOST_OCTETS, kind, records, two_numbers};
+use super::format::{CHECK_OCTETS, Chain, FRAME_OCTETS, HEADER_OCTETS, Header, MOST_OCTETS, VERSION, kind, records, two_numbers};
 
 /// A backup that is being read.
 struct Source {
@@ -55,18 +56,25 @@ pub async fn restore(path: &Path, dir: &Path, keys: KeySource) -> Result<BackedU
     let dir = std::path::absolute(dir).map_err(Error::io("find", dir))?;
     let draft = dir.with_extension("restoring");
     let (from, to, target, source) = (path.to_owned(), draft.clone(), dir.clone(), keys.clone());
-    let restored = on_thread(move || {
+    let unpacked = on_thread(move || {
         refuse_filled(&target)?;
         // What an earlier attempt left is of no use.
         remove_all(&to)?;
         unpack(&from, &to, &source)
     })
-    .await?;
-    // As it is opened by everybody, and every record and body verified.
-    let store = Store::open(&draft, keys).await?;
-    let report = store.check(|_| {}).await;
-    store.close().await?;
-    let report = report?;
+    .await;
+    let verified = match unpacked {
+        Ok(restored) => verify(&draft, keys).await.map(|report| (restored, report)),
+        Err(error) => Err(error),
+    };
+    let (restored, report) = match verified {
+        Ok(verified) => verified,
+        // As large as the store, and of no use. Where it cannot be removed either, the next attempt says so.
+        Err(error) => {
+            let _ = on_thread(move || remove_all(&draft)).await;
+            return Err(error);
+        }
+    };
     // The chain held: this damage was there when the backup was made, and the rest is not to be refused for it.
     let findings = report.findings.len() as u64 + report.more_findings;
     on_thread(move || {
@@ -79,6 +87,14 @@ pub async fn restore(path: &Path, dir: &Path, keys: KeySource) -> Result<BackedU
     })
     .await?;
     Ok(BackedUp { findings, ..restored })
+}
+
+/// Open the store as everybody does, and verify every record and body.
+async fn verify(draft: &Path, keys: KeySource) -> Result<CheckReport, Error> {
+    let store = Store::open(draft, keys).await?;
+    let report = store.check(|_| {}).await;
+    store.close().await?;
+    report
 }
 
 fn unpack(path: &Path, dir: &Path, keys: &KeySource) -> Result<BackedUp, Error> {
@@ -156,7 +172,10 @@ impl Source {
 
     fn header(&mut self) -> Result<Header, Error> {
         let octets = self.take(HEADER_OCTETS)?;
-        Header::decode(&octets).map_err(|finding| self.damaged(0, finding))
+        Header::decode(&octets).map_err(|(finding, version)| match version {
+            Some(found) => Error::NewerBackup { path: self.path.clone(), found, known: VERSION },
+            None => self.damaged(0, finding),
+        })
     }
 
     fn frame(&mut self) -> Result<Frame, Error> {

@@ -8,20 +8,31 @@ use crate::store::layout::Place;
 use crate::store::spool::segment::HEADER_OCTETS;
 
 impl Check<'_> {
-    /// The headers of the segments that records refer to; what stands in others belongs to nobody.
+    /// The headers of the segments that records refer to. What stands in others belongs to nobody, as long as it is the spool's own.
     pub(super) fn check_segments(&mut self, segments: &[(u64, u64)], referenced: &HashSet<u64>) -> Result<(), Error> {
-        let mut seen = HashSet::new();
         for (number, octets) in segments {
-            let is_new = seen.insert(number);
             // It is just being made, or its making was cut off: nothing acknowledged can be in it. What a record looks for in a segment
             // that somebody cut so short was found missing.
-            if *octets < HEADER_OCTETS || !referenced.contains(number) {
+            if *octets < HEADER_OCTETS {
                 continue;
             }
-            let finding = self.open.spool.segments().check_header(*number)?.err();
-            if let Some(finding) = finding.or((!is_new).then_some("there are two of this number")) {
-                self.find(None, None, &format!("segment {number}"), finding);
+            let place = format!("segment {number}");
+            if !referenced.contains(number) {
+                match self.open.spool.segments().is_surplus(*number) {
+                    Ok(false) => {}
+                    Ok(true) => self.find(None, None, &place, "it is surplus: its header is that of another one, and no message needs it"),
+                    // It was freed since it was listed.
+                    Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+                continue;
             }
+            if let Some(finding) = self.open.spool.segments().check_header(*number)?.err() {
+                self.find(None, None, &place, finding);
+            }
+        }
+        for name in self.open.spool.segments().strangers()? {
+            self.find(None, None, &format!("the file {} in the spool", name.display()), "it is surplus: no segment has such a name");
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use crate::model::name::AccountId;
 use crate::store::error::Error;
 use crate::store::index;
 use crate::store::layout::{self, Place, kind};
-use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, SecretRecord, ValueRecord};
+use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, Octets, SecretRecord, ValueRecord};
 use crate::store::records::{Raw, place_of};
+use crate::store::set_hash::SetHash;
 use crate::store::watermark::Mark;
 
 /// What was found of one account, to compare with its sealed counts.
@@ -42,7 +43,7 @@ impl Check<'_> {
         if documents != head.documents {
             self.find(None, None, "the documents", "there are more or fewer of them than the store's counters say");
         }
-        self.walk_unknown()?;
+        self.walk_unknown(head.set_hash)?;
         Ok(messages)
     }
 
@@ -82,7 +83,8 @@ impl Check<'_> {
                 *found.generations.entry((location.scope.folder.clone(), location.scope.generation.clone())).or_default() += 1;
             }
             check.check_locations(place, &record)?;
-            check.report.messages += 1;
+            // One whose octets were given up is a record, and no message that anybody has.
+            check.report.messages += u64::from(!matches!(record.octets, Octets::Removed(_)));
             places.push(place);
             Ok(())
         })?;
@@ -131,8 +133,10 @@ impl Check<'_> {
             let Some(found) = check.found_in(accounts, removed, key) else { return Ok(()) };
             found.counts.identities += 1;
             let Some(account) = layout::account_in(key) else { return Ok(()) };
-            let Some(record) = check.message_at(Place { account, sequence: identity.sequence })? else {
-                check.find(Some(account), None, &place_of(key), "its message is missing");
+            let place = Place { account, sequence: identity.sequence };
+            let Some(record) = check.message_at(place)? else {
+                let message = check.message_id(place)?;
+                check.find(Some(account), message, &place_of(key), "its message is missing");
                 return Ok(());
             };
             let index = check.open.records.index();
@@ -204,8 +208,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Keys of no kind.
-    fn walk_unknown(&mut self) -> Result<(), Error> {
+    /// Keys of no kind, and whether all the others are those of the last commit.
+    fn walk_unknown(&mut self, set_hash: Option<SetHash>) -> Result<(), Error> {
         for raw in self.open.records.scan(&[], &[]) {
             let (key, _) = raw?;
             let is_known = key.first().is_some_and(|first| kind::SEALED.contains(first) || kind::INDEX.contains(first));
@@ -213,6 +217,11 @@ impl Check<'_> {
             if !is_known {
                 self.find(None, None, &place_of(&key), "there is no such kind of record");
             }
+        }
+        let there = self.open.records.set_hash()?;
+        if set_hash.is_some_and(|sealed| sealed != there) {
+            let finding = "they are not those of the last commit: one is missing, too many, or was put back as it once was";
+            self.find(None, None, "the sealed records", finding);
         }
         for key in self.open.records.surplus_pieces()? {
             self.find(None, None, &place_of(&key), "the value that it belongs to is not there");
@@ -231,7 +240,9 @@ impl Check<'_> {
             let raw: Raw = raw?;
             count += 1;
             let record = open.records.decode::<R>(&raw);
-            if let Some(record) = self.found(account_of(&raw.0), None, record)? {
+            let place = Place::from_octets(raw.0.get(1..).unwrap_or_default()).filter(|_| kind == kind::MESSAGE && record.is_err());
+            let message = place.map(|place| self.message_id(place)).transpose()?.flatten();
+            if let Some(record) = self.found(account_of(&raw.0), message, record)? {
                 each(self, &raw.0, record)?;
             }
         }

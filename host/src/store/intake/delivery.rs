@@ -104,7 +104,8 @@ impl IntakeDelivery {
         } else {
             Delivered::Stored
         };
-        inner.stage(|index, staged, _| {
+        inner.stage(|index, staged, limits| {
+            staged.count_text(step::arrival_octets(&arrival) + headers.octets(), limits)?;
             staged.note_had(index, &scope, &arrival.id);
             if let Some(stable) = &arrival.stable {
                 let is_whole = arrival.part == Part::Whole;

@@ -97,6 +97,8 @@ impl Intake {
         let (scope, arrivals, recognised) = looked_up.await?;
         self.inner.stage(|index, staged, limits| {
             staged.count_notes(arrivals.len(), limits)?;
+            let noted = arrivals.iter().zip(&recognised).filter(|(_, is_here)| **is_here);
+            staged.count_text(noted.map(|(arrival, _)| step::arrival_octets(arrival)).sum(), limits)?;
             for (arrival, _) in arrivals.into_iter().zip(&recognised).filter(|(_, is_here)| **is_here) {
                 staged.note_had(index, &scope, &arrival.id);
                 staged.steps.push(Step::Recognise { scope: scope.clone(), arrival: Box::new(arrival) });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::NOTES_PER_MESSAGE;
+use super::{NOTES_PER_MESSAGE, TEXT_OCTETS_PER_MESSAGE};
 use crate::limits::Limits;
 use crate::model::message::Scope;
 use crate::store::error::Error;
@@ -24,6 +24,7 @@ pub(super) struct Staged {
     messages: u64,
     notes: u64,
     octets: u64,
+    text: u64,
 }
 
 #[derive(Default)]
@@ -51,6 +52,13 @@ impl Staged {
     pub(super) fn count_notes(&mut self, notes: usize, limits: &Limits) -> Result<(), Error> {
         self.notes = self.notes.saturating_add(notes as u64);
         bounded("further notes before the checkpoint", self.notes, limits.messages_per_checkpoint.saturating_mul(NOTES_PER_MESSAGE))
+    }
+
+    /// Further octets that wait in memory and not in the spool.
+    pub(super) fn count_text(&mut self, octets: usize, limits: &Limits) -> Result<(), Error> {
+        self.text = self.text.saturating_add(octets as u64);
+        let limit = limits.messages_per_checkpoint.saturating_mul(TEXT_OCTETS_PER_MESSAGE);
+        bounded("further ids, labels and values before the checkpoint", self.text, limit)
     }
 
     pub(super) fn note_had(&mut self, index: &IndexKey, scope: &Scope, id: &str) {

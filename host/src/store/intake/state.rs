@@ -42,6 +42,7 @@ impl Intake {
         within("a value of the connector's state", value.as_ref().map_or(0, Vec::len), most)?;
         self.inner.stage(|_, staged, limits| {
             staged.count_notes(1, limits)?;
+            staged.count_text(key.len() + value.as_ref().map_or(0, Vec::len), limits)?;
             staged.count_octets(value.as_ref().map_or(0, Vec::len) as u64, limits)?;
             staged.state.insert(key.clone(), value.clone());
             if staged.state.len() as u64 > limits.state_keys.saturating_mul(2) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::super::error::{Error, KeyError};
+use super::super::failpoint::waits;
 use super::super::seal::KeyOctets;
 use crate::secret::Secret;
 
@@ -50,6 +51,7 @@ impl Argon2id {
 
     /// The key of a passphrase.
     pub(super) fn stretch(&self, passphrase: &Secret) -> Result<KeyOctets, Error> {
+        waits();
         let (salt, params) = self.checked().ok_or(KeyError::PassphraseParameters)?;
         let mut octets = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

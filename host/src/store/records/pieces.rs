@@ -12,6 +12,7 @@ use super::Records;
 use crate::store::error::Error;
 use crate::store::layout;
 use crate::store::seal;
+use crate::store::set_hash::SetHash;
 
 /// Octets of a value in one entry. Tests have smaller segments.
 pub(super) const PIECE_OCTETS: usize = if cfg!(test) { 2 << 10 } else { 4 << 10 };
@@ -47,10 +48,15 @@ impl<'a> Head<'a> {
     }
 }
 
+/// The nonce of the sealed value that has this entry.
+pub(super) fn nonce_of(entry: &[u8]) -> &[u8] {
+    seal::nonce_of(Head::of(entry).map_or(entry, |head| head.first))
+}
+
 impl Records {
-    /// Put a sealed value into `batch`, in place of the one that is there.
-    pub(super) fn put_sealed(&self, batch: &mut sled::Batch, key: Vec<u8>, sealed: Vec<u8>) -> Result<(), Error> {
-        self.remove_pieces(batch, &key)?;
+    /// Put a sealed value into `batch`, in place of the one that is there, which is taken out of `set_hash`.
+    pub(super) fn put_sealed(&self, batch: &mut sled::Batch, key: Vec<u8>, sealed: Vec<u8>, set_hash: &mut SetHash) -> Result<(), Error> {
+        self.take_out(batch, &key, set_hash)?;
         if sealed.len() <= PIECE_OCTETS {
             batch.insert(key, sealed);
             return Ok(());
@@ -67,10 +73,11 @@ impl Records {
         Ok(())
     }
 
-    /// Remove the further pieces of the value under `key`, if it has any.
-    pub(super) fn remove_pieces(&self, batch: &mut sled::Batch, key: &[u8]) -> Result<(), Error> {
-        let entry = self.tree.get(key).map_err(|error| self.error("read", error))?;
-        if let Some(head) = entry.as_deref().and_then(Head::of) {
+    /// Take the sealed value under `key`, if there is one, out of `set_hash`, and remove its further pieces.
+    pub(super) fn take_out(&self, batch: &mut sled::Batch, key: &[u8], set_hash: &mut SetHash) -> Result<(), Error> {
+        let Some(entry) = self.tree.get(key).map_err(|error| self.error("read", error))? else { return Ok(()) };
+        set_hash.toggle(self.index(), key, nonce_of(&entry));
+        if let Some(head) = Head::of(&entry) {
             head.keys().for_each(|key| batch.remove(key));
         }
         Ok(())

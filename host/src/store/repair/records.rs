@@ -1,13 +1,15 @@
 //! Sealed records: those that do not open are put aside, and what others say is made good again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Repair;
 use crate::model::message::Location;
 use crate::store::error::Error;
+use crate::store::index;
 use crate::store::layout::{self, Place, kind};
 use crate::store::record::{AccountRecord, CountsRecord, FolderRecord, IdentityRecord, MessageRecord, Record, SecretRecord, ValueRecord};
 use crate::store::records::place_of;
+use crate::store::spool::segment::HEADER_OCTETS;
 
 /// Messages that stand in a folder, by generation.
 type Generations = BTreeMap<String, u64>;
@@ -37,6 +39,7 @@ impl Repair<'_, '_> {
     }
 
     fn put_aside_of<R: Record>(&mut self, of: u8, action: &str) -> Result<(), Error> {
+        let ids = if of == kind::MESSAGE { index::message_ids(&self.open.records)? } else { HashMap::new() };
         for key in self.tx.keys(&[of], &[of], usize::MAX)? {
             let finding = match self.tx.read::<R>(&key) {
                 Ok(_) => continue,
@@ -44,10 +47,12 @@ impl Repair<'_, '_> {
                 Err(error) => return Err(error),
             };
             let account = layout::account_in(&key).filter(|_| kind::OF_ACCOUNT.contains(&of));
+            let place = Place::from_octets(key.get(1..).unwrap_or_default()).filter(|_| of == kind::MESSAGE);
+            let message = place.and_then(|place| ids.get(&place).copied());
             if matches!(of, kind::MESSAGE | kind::IDENTITY) {
                 self.looked_through.extend(account);
             }
-            self.act(account, None, &place_of(&key), action);
+            self.act(account, message, &place_of(&key), action);
             self.put_aside(key, finding)?;
         }
         Ok(())
@@ -156,6 +161,39 @@ impl Repair<'_, '_> {
                 self.tx.put(key, value);
             }
         }
+        Ok(())
+    }
+
+    /// The hash of the records as they lie; what this transaction changes is worked in when it is applied.
+    pub(super) fn mend_set_hash(&mut self) -> Result<(), Error> {
+        let there = self.open.records.set_hash()?;
+        let mut head = self.tx.head()?;
+        if head.set_hash.is_some_and(|sealed| sealed != there) {
+            self.act(None, None, "the sealed records", "taken as they are now, though they were not those of the last commit");
+            head.set_hash = Some(there);
+            self.tx.write(layout::HEAD_KEY.to_vec(), &head)?;
+        }
+        Ok(())
+    }
+
+    /// Files of the spool that are none of its segments.
+    pub(super) fn put_surplus_aside(&mut self) -> Result<(), Error> {
+        let segments = self.open.spool.segments();
+        let mut surplus = segments.strangers()?;
+        let mut referenced = HashSet::new();
+        for place in self.places()? {
+            let record = self.message(place)?;
+            referenced.extend(record.iter().filter_map(MessageRecord::body).flat_map(|body| &body.extents).map(|extent| extent.segment));
+        }
+        for (number, octets) in segments.list()?.into_iter().filter(|(number, _)| !referenced.contains(number)) {
+            if octets >= HEADER_OCTETS && segments.is_surplus(number)? {
+                surplus.extend(segments.path_of(number).file_name().map(ToOwned::to_owned));
+            }
+        }
+        for name in &surplus {
+            self.act(None, None, &format!("the file {} in the spool", name.display()), "put aside: no message needs it");
+        }
+        self.surplus = surplus;
         Ok(())
     }
 

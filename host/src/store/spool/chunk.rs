@@ -29,6 +29,8 @@ pub(in crate::store) struct ChunkWriter {
     generation: u64,
     writing: Writing,
     hold: Hold,
+    /// A chunk is on its way into the spool. Left so by who gave up waiting, or by a failure: what was in it is lost.
+    is_sealing: bool,
 }
 
 /// A body that is in the spool, and not yet in a record.
@@ -65,6 +67,7 @@ impl ChunkWriter {
             generation: spool.generation(),
             writing: sealer.writing(),
             hold: spool.hold(),
+            is_sealing: false,
         })
     }
 
@@ -96,6 +99,10 @@ impl ChunkWriter {
     }
 
     async fn seal(&mut self, spool: &Spool, is_last: bool) -> Result<(), Error> {
+        if std::mem::replace(&mut self.is_sealing, true) {
+            // Its number would be used again, and with it its nonce.
+            return Err(Error::Bug { operation: "seal a body", finding: "an earlier chunk of it was given up" });
+        }
         let mut sealed = std::mem::take(&mut self.buffer);
         self.stream
             .seal(self.chunk, is_last, &aad(&self.body, self.part), &mut sealed)
@@ -115,6 +122,7 @@ impl ChunkWriter {
             self.chunk.checked_add(1).ok_or(Error::TooLarge { what: "a body", limit: CHUNK_OCTETS as u64 * u64::from(u32::MAX) })?;
         sealed.clear();
         self.buffer = sealed;
+        self.is_sealing = false;
         Ok(())
     }
 }

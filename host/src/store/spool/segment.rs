@@ -1,6 +1,7 @@
 //! The segment files: their names, headers and handles.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -8,13 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::error::Error;
-use crate::store::failpoint::{Failpoint, at};
+use crate::store::failpoint::{Failpoint, at, waits};
 use crate::store::files;
 
 /// Octets of a segment's header; frames follow.
 pub(in crate::store) const HEADER_OCTETS: u64 = 64;
 
 const MAGIC: &[u8; 8] = b"PRspool1";
+
+/// Findings about a header that is whole.
+const OTHER_SEGMENT: &str = "its header is that of another segment";
+const OTHER_STORE: &str = "its header is that of another store";
 
 /// Handles kept open for readers.
 const OPEN_FILES: usize = 64;
@@ -68,23 +73,35 @@ impl Segments {
     }
 
     pub(in crate::store) fn path_of(&self, segment: u64) -> PathBuf {
-        self.folder.join(format!("{segment:016}.segment"))
+        self.folder.join(name_of(segment))
     }
 
     /// Numbers and octets of all segments, in order.
     pub(in crate::store) fn list(&self) -> Result<Vec<(u64, u64)>, Error> {
+        waits();
         let failed = |error| Error::io("list the segments in", &self.folder)(error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".segment")).and_then(|number| number.parse().ok());
-            if let Some(number) = number {
+            if let Some(number) = number_in(&entry.file_name()) {
                 found.push((number, entry.metadata().map_err(failed)?.len()));
             }
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// What lies in the folder and has no segment's name.
+    pub(in crate::store) fn strangers(&self) -> Result<Vec<OsString>, Error> {
+        let failed = |error| Error::io("list the segments in", &self.folder)(error);
+        let entries = fs::read_dir(&self.folder).map_err(failed)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed));
+        names.filter(|name| name.as_ref().map_or(true, |name| number_in(name).is_none())).collect()
+    }
+
+    /// Whether a segment that no record points to is none of this spool's own. One that is has its header, or what a power cut left of it.
+    pub(in crate::store) fn is_surplus(&self, segment: u64) -> Result<bool, Error> {
+        Ok(matches!(self.check_header(segment)?, Err(OTHER_SEGMENT | OTHER_STORE)))
     }
 
     pub(super) fn last(&self) -> Result<Option<Last>, Error> {
@@ -116,6 +133,7 @@ impl Segments {
 
     /// A handle to write through.
     pub(super) fn file_to_write(&self, segment: u64) -> Result<Arc<File>, Error> {
+        waits();
         // Locked while it is opened, lest a handle of a segment that is just being removed be kept, and its octets with it.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.get(&segment) {
@@ -147,8 +165,8 @@ impl Segments {
             Err(error) => return Err(Error::io("read the segment", &path)(error)),
         }
         Ok(match decode_header(&octets) {
-            Ok(header) if header.segment != segment => Err("its header is that of another segment"),
-            Ok(header) if header.store != self.store => Err("its header is that of another store"),
+            Ok(header) if header.segment != segment => Err(OTHER_SEGMENT),
+            Ok(header) if header.store != self.store => Err(OTHER_STORE),
             decoded => decoded,
         })
     }
@@ -165,6 +183,18 @@ impl Segments {
         }
         if has_removed { files::sync_folder(&self.folder) } else { Ok(()) }
     }
+}
+
+/// The number of the segment with this file name.
+fn number_in(name: &OsStr) -> Option<u64> {
+    let name = name.to_str()?;
+    let number = name.strip_suffix(".segment")?.parse().ok()?;
+    // `7.segment` is not segment 7: that file has another name.
+    (name_of(number) == name).then_some(number)
+}
+
+fn name_of(segment: u64) -> String {
+    format!("{segment:016}.segment")
 }
 
 fn keep_open(open: &mut BTreeMap<u64, Arc<File>>, segment: u64, file: &Arc<File>) {

@@ -87,8 +87,14 @@ async fn a_torn_or_changed_backup_is_refused_with_its_place() {
         if fault.kind == Kind::Damaged {
             assert!(fault.causes().any(|cause| cause.contains("at octet") || cause.contains("keyring")), "{fault:?}");
         }
-        assert!(!dir.exists(), "nothing is put into place");
+        let left = std::fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(left, 1, "nothing is put into place, and nothing is left beside it");
     }
+    let mut later = octets.clone();
+    later[11] += 1;
+    std::fs::write(&file, &later).unwrap();
+    let fault = Fault::from(restore(&file, &dir, key(&home)).await.unwrap_err());
+    assert!(fault.kind == Kind::RefusedByHost && fault.causes().any(|cause| cause.contains("format 2")), "{fault:?}");
     std::fs::write(&file, &octets).unwrap();
     let wrong = KeySource::Given { key: Secret::new("5a".repeat(32)), from: "a test".to_owned() };
     assert_eq!(Fault::from(restore(&file, &dir, wrong).await.unwrap_err()).kind, Kind::KeyWrong);

@@ -53,6 +53,45 @@ async fn a_changed_octet_in_any_sealed_record_is_found() {
     assert_eq!(home.check().await, "");
 }
 
+/// Account, message and place of a record, a torn segment, a missing one.
+#[tokio::test]
+async fn what_is_wrong_with_a_message_is_named_with_account_and_message() {
+    let home = filled().await;
+    let message = home.messages().await[2].message;
+    let place = Place { account: AccountId(1), sequence: 3 };
+    let open = home.store.shared.open().unwrap();
+    let (key, value) = (layout::message(place), open.records.raw(&layout::message(place)).unwrap().unwrap());
+    let is_named = |found: &[crate::store::Finding], what: &str| {
+        let is_it = |finding: &&crate::store::Finding| (finding.account, finding.message) == (Some(AccountId(1)), Some(message));
+        assert!(found.iter().any(|finding| is_it(&finding) && finding.place.contains(what)), "{what}: {found:?}");
+    };
+    let mut changed = value.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for (broken, what) in
+        [(Some(changed), "the message record"), (Some(value[..20].to_vec()), "the message record"), (None, "the identity record")]
+    {
+        tamper(&home, |changes, _| changes.push((key.clone(), broken)));
+        is_named(&home.store.check(|_| {}).await.unwrap().findings, what);
+        let dry = home.store.repair(false, |_| {}).await.unwrap();
+        assert!(what != "the message record" || dry.actions.iter().any(|action| action.message == Some(message)), "{dry:?}");
+        tamper(&home, |changes, _| changes.push((key.clone(), Some(value.clone()))));
+    }
+    let extent = open.message_at(place).unwrap().unwrap().body().unwrap().extents[0];
+    let path = open.spool.segments().path_of(extent.segment);
+    let octets = fs::read(&path).unwrap();
+    let words = format!("segment {} offset", extent.segment);
+    // Cut behind the first chunk's header, in it, and before it.
+    for length in [extent.offset + 100, extent.offset + 5, extent.offset] {
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        is_named(&home.store.check(|_| {}).await.unwrap().findings, &words);
+        fs::write(&path, &octets).unwrap();
+    }
+    drop(open);
+    let home = home.reopen().await;
+    fs::remove_file(&path).unwrap();
+    is_named(&home.store.check(|_| {}).await.unwrap().findings, &words);
+}
+
 #[tokio::test]
 async fn any_missing_or_moved_record_is_found() {
     let home = filled().await;
@@ -172,22 +211,51 @@ async fn acknowledged_records_that_are_lost_are_reported_until_repaired() {
 
 #[tokio::test]
 async fn a_damaged_tree_is_damage_and_no_panic() {
-    let Home { folder, store } = filled().await;
+    let home = filled().await;
+    let entries = |home: &Home| home.store.shared.open().unwrap().records.entries();
+    let whole = entries(&home);
+    let Home { folder, store } = home;
     store.close().await.unwrap();
-    let path = folder.path().join("store/records/db");
-    let octets = fs::read(&path).unwrap();
-    for at in (0..octets.len()).step_by(octets.len() / 12) {
-        let mut changed = octets.clone();
-        changed[at] ^= 0x10;
-        fs::write(&path, &changed).unwrap();
-        // It is refused, or it opens and what is missing or changed is found, or the octet was not in use.
-        if let Ok(store) = open(folder.path()).await {
-            let report = store.check(|_| {}).await;
-            assert!(report.is_err() || store.status().await.is_ok());
-            store.close().await.unwrap();
+    // All of it: the watermark follows what is found.
+    let (path, kept) = (folder.path().join("store"), folder.path().join("kept"));
+    copy(&path, &kept);
+    let (mut refused, mut found) = (0, 0);
+    for file in fs::read_dir(kept.join("records")).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        let octets = fs::read(file.path()).unwrap();
+        // The head and the first pages, and samples of all the rest.
+        let places = (0..octets.len()).step_by((octets.len() / 60).max(1)).chain((0..octets.len().min(20_000)).step_by(499));
+        for at in places {
+            fs::remove_dir_all(&path).unwrap();
+            copy(&kept, &path);
+            let mut changed = octets.clone();
+            changed[at] ^= 0x10;
+            fs::write(path.join("records").join(file.file_name()), &changed).unwrap();
+            // It is refused, or it opens and what is missing or changed is found, or the octet was not in use.
+            let store = match open(folder.path()).await {
+                Ok(store) => store,
+                Err(error) => {
+                    assert!([Kind::Damaged, Kind::Storage].contains(&Fault::from(error).kind));
+                    refused += 1;
+                    continue;
+                }
+            };
+            let home = Home { folder: tempfile::tempdir().unwrap(), store };
+            let report = home.store.check(|_| {}).await;
+            match report {
+                Ok(report) if report.is_clean() => {
+                    let name = file.file_name();
+                    let now = entries(&home);
+                    assert_eq!(now.len(), whole.len(), "{} at {at}", name.display());
+                    // What the start itself commits may differ, and nothing else.
+                    assert!(now.iter().all(|(key, value)| key[0] == kind::HEAD || whole[key] == *value), "{} at {at}", name.display());
+                }
+                _ => found += 1,
+            }
+            home.store.close().await.unwrap();
         }
     }
-    fs::write(&path, &octets).unwrap();
+    println!("{refused} refused, {found} found by check");
+    assert!(refused + found > 0);
 }
 
 #[test]

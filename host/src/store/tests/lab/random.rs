@@ -1,4 +1,4 @@
-//! SplitMix64: the same rounds for the same seed, as far as the machine lets them be.
+//! SplitMix64, and BLAKE3 where it is much: the same rounds for the same seed, as far as the machine lets them be.
 
 /// A source of numbers.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ impl Random {
     }
 
     pub(super) fn octets(&mut self, length: u64) -> Vec<u8> {
-        (0..length).step_by(8).flat_map(|_| self.next().to_le_bytes()).take(length as usize).collect()
+        let mut octets = vec![0; length as usize];
+        blake3::Hasher::new().update(&self.next().to_le_bytes()).finalize_xof().fill(&mut octets);
+        octets
     }
 }

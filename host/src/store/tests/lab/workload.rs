@@ -169,7 +169,7 @@ pub(super) fn store_act(seed: u64, step: u64) -> StoreAct {
         4 if step.is_multiple_of(3) => StoreAct::Remove(account),
         _ => {
             let mut random = Random::of(seed, &[step]);
-            // Large ones stand in files of their own.
+            // Large ones stand in pieces.
             let length = if step % 4 == 3 { 200_000 + random.below(200_000) } else { random.below(500) };
             StoreAct::Document { key: (step % 7).to_string(), octets: random.octets(length) }
         }
