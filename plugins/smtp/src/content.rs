@@ -13,13 +13,16 @@ pub use self::header::Header;
 pub use self::line_ends::LineEnds;
 use crate::command;
 
+/// Octets that the last chunk has. `BDAT 0 LAST` is as good (RFC 3030 section 4.2), but a server that trips over a chunk without octets is easily imagined.
+const LAST_OCTETS: usize = 2;
+
 /// How a message is put on the wire.
 #[derive(Debug)]
 pub enum Framing {
     /// DATA: dots are put in, and one ends it.
     Dots(DotWriter),
-    /// BDAT: each piece is a chunk.
-    Chunks,
+    /// BDAT: each piece is a chunk, but for the last octets, which wait here: they end the message.
+    Chunks(Vec<u8>),
 }
 
 /// What is done with octets that the server does not take.
@@ -54,7 +57,7 @@ impl Content {
     /// Octets of any kind, in chunks.
     #[must_use]
     pub const fn binary() -> Self {
-        Self { line_ends: None, framing: Framing::Chunks, filter: Filter::None, chunks: 0 }
+        Self { line_ends: None, framing: Framing::Chunks(Vec::new()), filter: Filter::None, chunks: 0 }
     }
 
     /// The next octets of the message, as they go over the wire; empty where they have to wait for further ones.
@@ -98,7 +101,7 @@ impl Content {
     pub fn end(self) -> Vec<u8> {
         match self.framing {
             Framing::Dots(dots) => dots.end().to_vec(),
-            Framing::Chunks => command::bdat(0, true).into_bytes(),
+            Framing::Chunks(last) => [command::bdat(last.len(), true).as_bytes(), &last].concat(),
         }
     }
 
@@ -113,9 +116,21 @@ impl Content {
         }
         match &mut self.framing {
             Framing::Dots(dots) => dots.write(text),
-            Framing::Chunks => {
+            Framing::Chunks(last) => {
+                let octets = last.len() + text.len();
+                let now = octets.saturating_sub(LAST_OCTETS);
+                if now == 0 {
+                    last.extend_from_slice(&text);
+                    return Vec::new();
+                }
                 self.chunks += 1;
-                [command::bdat(text.len(), false).as_bytes(), &text].concat()
+                let mut chunk = command::bdat(now, false).into_bytes();
+                let head = chunk.len();
+                chunk.reserve(octets);
+                chunk.append(last);
+                chunk.extend_from_slice(&text);
+                *last = chunk.split_off(head + now);
+                chunk
             }
         }
     }

@@ -113,7 +113,8 @@ impl Host {
                 Action::Write(octets) => {
                     self.has_begun |= octets.windows(4).any(|window| window == b"A: b");
                     // A dot alone ends the empty message for nobody, too.
-                    let is_end = octets.ends_with(b" LAST\r\n") || (self.has_begun && octets == b".\r\n");
+                    let is_end = (octets.starts_with(b"BDAT") && octets.windows(7).any(|window| window == b" LAST\r\n"))
+                        || (self.has_begun && octets == b".\r\n");
                     assert!(!is_end || self.is_committed, "the message's end before the host has its mark");
                 }
                 Action::Ask(token, question) => {

@@ -166,7 +166,7 @@ impl<'a> Send<'a> {
             }
             Todo::Message if plan.is_chunked => {
                 let filter = self.filter();
-                self.content = Some(if plan.is_binary { Content::binary() } else { Content::text(Framing::Chunks, filter) });
+                self.content = Some(if plan.is_binary { Content::binary() } else { Content::text(Framing::Chunks(Vec::new()), filter) });
                 // Another line can begin anew: what is held stays.
                 for piece in self.mailing.held().to_vec() {
                     let chunk = self.encode(piece)?;

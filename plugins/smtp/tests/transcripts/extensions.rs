@@ -74,14 +74,15 @@ fn octets_of_any_kind_go_as_they_are_where_binarymime_is_known() {
     let text = r"
         C: MAIL FROM:<a@b> SIZE=53 BODY=BINARYMIME
         C: RCPT TO:<x@y>
-        C: BDAT 53
+        C: BDAT 51
         C: Content-Transfer-Encoding: binary
         C:
-        C< a\n.\n\r\x00\r\n.\r\nb\r\n\r\r
+        C< a\n.\n\r\x00\r\n.\r\nb\r\n
         S: 250 ok
         S: 250 ok
         S: 250 ok
-        K: BDAT 0 LAST
+        K: BDAT 2 LAST
+        C< \r\r
         S: 250 ok
     ";
     let message = b"Content-Transfer-Encoding: binary\r\n\r\na\n.\n\r\0\r\n.\r\nb\r\n\r\r";

@@ -40,14 +40,14 @@ fn who_was_not_answered_is_unknown() {
         C: MAIL FROM:<a@b> BODY=8BITMIME
         C: RCPT TO:<1@y>
         C: RCPT TO:<2@y>
-        C: BDAT 8
+        C: BDAT 6
         C: A: b
+        S: 250 ok
+        S: 250 ok
+        S: 250 ok
+        S: 250 ok
+        K: BDAT 2 LAST
         C:
-        S: 250 ok
-        S: 250 ok
-        S: 250 ok
-        S: 250 ok
-        K: BDAT 0 LAST
         S: 250 ok
         S: what?
     ";

@@ -43,9 +43,8 @@ fn nobody_is_left() {
     let with_chunks = "
         C: MAIL FROM:<a@b> SIZE=8 BODY=8BITMIME
         C: RCPT TO:<x@y>
-        C: BDAT 8
+        C: BDAT 6
         C: A: b
-        C:
         S: 250 2.1.0 Ok
         S: 450 4.7.1 greylisted
         S: 554 5.5.1 no valid recipients

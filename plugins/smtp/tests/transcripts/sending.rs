@@ -7,14 +7,15 @@ fn with_chunks_the_message_goes_with_its_envelope() {
     let text = "
         C: MAIL FROM:<a@b> SIZE=15 BODY=8BITMIME
         C: RCPT TO:<x@y>
-        C: BDAT 15
+        C: BDAT 13
         C: A: b
         C:
-        C: .text
+        C< .text
         S: 250 2.1.0 Ok
         S: 250 2.1.5 Ok
-        S: 250 2.0.0 Ok: 15 octets
-        K: BDAT 0 LAST
+        S: 250 2.0.0 Ok: 13 octets
+        K: BDAT 2 LAST
+        C:
         S: 250 2.0.0 Ok: queued as 4F2
     ";
     let whole = scene(POSTFIX, &["x@y"]).message(&[b"A: b\r\n\r\n.text\r\n"]);
@@ -26,16 +27,17 @@ fn further_chunks_wait_for_the_envelope() {
     let text = "
         C: MAIL FROM:<a@b> SIZE=12 BODY=8BITMIME
         C: RCPT TO:<x@y>
-        C: BDAT 8
+        C: BDAT 6
         C: A: b
-        C:
         S: 250 2.1.0 Ok
         S: 250 2.1.5 Ok
         S: 250 2.0.0 Ok
         C: BDAT 4
-        C: ..
+        C:
+        C< ..
         S: 250 2.0.0 Ok
-        K: BDAT 0 LAST
+        K: BDAT 2 LAST
+        C:
         S: 250 2.0.0 Ok
     ";
     assert_eq!(scene(POSTFIX, &["x@y"]).message(&[b"A: b\r\n\r\n", b"..\r\n"]).play(text), ["accepted Ok"]);
