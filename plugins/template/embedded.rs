@@ -31,6 +31,7 @@ pub(crate) const FILES: postrider::connector::project::Sources = files![
     "plugins/sdk/src/line.rs",
     "plugins/sdk/src/literal.rs",
     "plugins/sdk/src/machine.rs",
+    "plugins/sdk/src/pace.rs",
     "plugins/sdk/src/pump.rs",
     "plugins/sdk/src/pump/outlet.rs",
     "plugins/sdk/src/pump/outside.rs",

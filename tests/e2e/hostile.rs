@@ -215,6 +215,31 @@ fn a_literal_of_a_gigabyte_that_is_no_message() {
 }
 
 #[test]
+fn a_message_without_end_is_left_and_the_others_are_received() {
+    let mailbox = Mailbox::of(3, 400).shared();
+    let server = Scripted::imap(&mailbox, |command, line| {
+        let is_asked_for = |uid: &str| command.text.split_whitespace().nth(2).is_some_and(|set| set == uid || set == "1:3");
+        if !command.text.starts_with("UID FETCH") || !command.text.contains("BODY.PEEK[]") || !is_asked_for("2") {
+            return Trick::Honest;
+        }
+        line.write(b"* 1 FETCH (UID 1 FLAGS () BODY[] {9}\r\none\r\n\r\n\r\n)\r\n* 2 FETCH (UID 2 FLAGS () BODY[] {1000000000000}\r\n");
+        line.flood(&b"and on and on it goes\r\n".repeat(3_000), 1_000_000);
+        Trick::Cut
+    });
+    let postrider = home_for(&server);
+    postrider.succeed(&["account", "edit", ACCOUNT, "--set", "limit.message-octets=100000"]);
+    let outcome = postrider.run(&["receive", ACCOUNT]);
+    assert_eq!(outcome.code, Some(5), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the line is closed"), "{}", outcome.stderr);
+    // It counts as had, so that it is not met again.
+    postrider.succeed(&["receive", ACCOUNT]);
+    let list = postrider.json(&["message", "list"]);
+    let mut contents: Vec<_> = list.as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect();
+    contents.sort_unstable();
+    assert_eq!(contents, ["set-aside", "whole", "whole"]);
+}
+
+#[test]
 fn a_uid_that_comes_twice_is_one_message() {
     let mailbox = Mailbox::of(3, 400).shared();
     let copy = Arc::clone(&mailbox);

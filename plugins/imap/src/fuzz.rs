@@ -11,8 +11,16 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::sync::Sync;
 
-const LIMITS: Limits =
-    Limits { line_octets: 4_096, literal_octets: 1_024, nesting: 20, list_items: 1_000, resync: 10, mailboxes: 100, responses: 100_000 };
+const LIMITS: Limits = Limits {
+    line_octets: 4_096,
+    literal_octets: 1_024,
+    nesting: 20,
+    list_items: 1_000,
+    resync: 10,
+    mailboxes: 100,
+    responses: 100_000,
+    drained_octets: 4_096,
+};
 
 /// What a server sends, through both stages of the grammar, whole and octet by octet.
 ///

@@ -3,7 +3,7 @@
 //! | floor | modules | knows |
 //! |---|---|---|
 //! | grammar | [`command`], [`response`], [`uid_set`], [`mailbox_name`] | octets and values |
-//! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`refusal`], [`pace`] | order and servers |
+//! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
 //! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose: everything that
@@ -20,7 +20,6 @@ pub mod limits;
 pub mod list;
 pub mod mailbox_name;
 pub mod mutate;
-pub mod pace;
 pub mod prepare;
 pub mod refusal;
 pub mod response;

@@ -18,6 +18,8 @@ pub struct Limits {
     /// Responses between two answers to commands: a server that talks without end is not listened to for ever. The flags of a
     /// mailbox come as one response a message.
     pub responses: u32,
+    /// Octets of one message that are read to its literal's end although nobody wants them any more; beyond, the line is closed.
+    pub drained_octets: u64,
 }
 
 impl Default for Limits {
@@ -30,6 +32,7 @@ impl Default for Limits {
             resync: 20_000,
             mailboxes: 20_000,
             responses: 2_000_000,
+            drained_octets: 256 << 20,
         }
     }
 }

@@ -6,12 +6,12 @@ mod receive;
 mod stages;
 
 use postrider_connector::machine::{Actions, Answer, Input, Machine, Step, Token};
+use postrider_connector::pace::Pace;
 use postrider_connector::types::{Error, Failure, Scope};
 
 use self::listing::{FollowFlags, Listing, Resync};
 use self::receive::{Place, Receive, done};
 use crate::cursor::Cursor;
-use crate::pace::Pace;
 use crate::refusal;
 use crate::response::code::Code;
 use crate::response::parse::{Condition, Response, Status};
@@ -167,8 +167,13 @@ impl<'a> Sync<'a> {
             },
             State::Receive(mut receive) => {
                 let mut place = Place { session: self.session, scope: &self.scope, folder: &self.folder, is_settled: self.asked == 0 };
-                receive.event(event, &mut place, actions)?;
+                let outcome = receive.event(event, &mut place, actions);
                 self.state = State::Receive(receive);
+                match outcome {
+                    // The line is in the middle of what nobody wants, and what came before is wanted.
+                    Err(error) if error.kind == Failure::TooLarge => self.lose(error, actions)?,
+                    outcome => outcome?,
+                }
             }
             // Nothing is outstanding: what comes is unasked for, and the session has noted it.
             state @ (State::Begin

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use postrider_connector::machine::{Actions, Input, Machine, Step};
+use postrider_connector::pace::Pace;
 use postrider_connector::types::{Error, Failure, Outcome};
 
 use crate::maildrop::Maildrop;
-use crate::session::Session;
+use crate::session::{Course, Session};
 use crate::survey::Survey;
 use crate::update::Update;
 
@@ -19,6 +20,7 @@ pub struct Delete<'a> {
     state: State,
     deleted: Vec<usize>,
     refused: BTreeMap<usize, Error>,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,8 @@ impl<'a> Delete<'a> {
     /// Delete the messages `ids`.
     #[must_use]
     pub fn new(session: &'a mut Session, ids: Vec<String>) -> Self {
-        Self { session, ids, maildrop: Maildrop::default(), state: State::Begin, deleted: Vec::new(), refused: BTreeMap::new() }
+        let (maildrop, pace) = (Maildrop::default(), Pace::default());
+        Self { session, ids, maildrop, state: State::Begin, deleted: Vec::new(), refused: BTreeMap::new(), pace }
     }
 
     fn advance(&mut self, actions: &mut Actions) {
@@ -77,16 +80,30 @@ impl Machine for Delete<'_> {
 
     fn step(&mut self, input: Input, actions: &mut Actions) -> Result<Step<Vec<Outcome>>, Error> {
         match input {
-            Input::Start => self.state = State::Survey(Box::new(Survey::new(self.session))),
-            Input::Octets(octets) => self.session.feed(octets),
+            Input::Start => {
+                self.pace.begin(actions);
+                self.state = State::Survey(Box::new(Survey::new(self.session)));
+            }
+            Input::Octets(octets) => {
+                self.pace.count(octets.len());
+                self.session.feed(octets);
+            }
+            Input::Timer => self.pace.look(true, actions).map_err(|error| self.session.place(error))?,
             Input::End => return Err(self.session.ended()),
             Input::Lost(error) => return Err(error),
-            Input::Answer(..) | Input::Timer | Input::TimeUp | Input::Wanted => {}
+            Input::Answer(..) | Input::TimeUp | Input::Wanted => {}
         }
         while !matches!(self.state, State::Over) {
             let Some(event) = self.session.next_event()? else { break };
             match &mut self.state {
-                State::Survey(survey) => survey.event(event, self.session)?,
+                State::Survey(survey) => {
+                    if survey.event(event, self.session, actions)? == Course::BrokenOff {
+                        return Err(Error::new(
+                            Failure::Unsupported,
+                            "the messages are told apart by their octets, and one of them does not end",
+                        ));
+                    }
+                }
                 State::Update(update) => {
                     if let Some(deleted) = update.event(event, self.session, actions)? {
                         self.deleted = deleted;

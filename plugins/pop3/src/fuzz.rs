@@ -11,7 +11,8 @@ use crate::session::{Event, Session};
 use crate::settings::{Oversize, Settings};
 use crate::sync::Sync;
 
-const LIMITS: Limits = Limits { line_octets: 512, messages: 100, drained_octets: 4_096, hashed_octets: 4_096 };
+const LIMITS: Limits =
+    Limits { line_octets: 512, messages: 100, drained_octets: 4_096, hashed_octets: 4_096, unclaimed_octets: 2_048, fetched_octets: 4_096 };
 
 /// What a server sends, as the answers to one command of each form after the other: whole and octet by octet the same.
 ///

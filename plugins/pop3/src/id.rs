@@ -8,6 +8,9 @@ use sha2::{Digest as _, Sha256};
 /// Octets of a UIDL as it is written here; a longer one is replaced by its hash. The contract takes ids of 512 octets.
 const UIDL_OCTETS: usize = 400;
 
+/// What ids made of octets begin with: no UIDL as it is written here has a space.
+const OF_OCTETS: &str = "octets ";
+
 /// A hash of a message's octets.
 pub type Fingerprint = [u8; 32];
 
@@ -32,7 +35,13 @@ pub fn from_uidl(uidl: &[u8]) -> String {
 /// The id of a message without a UIDL of its own, by its octets; `copy` counts the messages with the very same ones, from 1.
 #[must_use]
 pub fn from_fingerprint(fingerprint: &Fingerprint, copy: usize) -> String {
-    if copy > 1 { format!("octets {} {copy}", hex(fingerprint)) } else { format!("octets {}", hex(fingerprint)) }
+    if copy > 1 { format!("{OF_OCTETS}{} {copy}", hex(fingerprint)) } else { format!("{OF_OCTETS}{}", hex(fingerprint)) }
+}
+
+/// Whether an id is made of a message's octets.
+#[must_use]
+pub fn is_of_octets(id: &str) -> bool {
+    id.starts_with(OF_OCTETS)
 }
 
 /// A digest over ids, whatever their order in the listing: `ids` ascend.

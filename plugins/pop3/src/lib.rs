@@ -3,7 +3,7 @@
 //! | floor | modules | knows |
 //! |---|---|---|
 //! | grammar | [`command`], [`reply`], [`capabilities`], [`id`] | octets and values |
-//! | conversation | [`session`], [`sync`], [`delete`], [`leave`]; [`cursor`], [`refusal`], [`pace`] | order and servers |
+//! | conversation | [`session`], [`sync`], [`delete`], [`fetch`], [`leave`]; [`cursor`], [`refusal`], [`pace`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
 //! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins in the TRANSACTION state. A session of POP3 is short: it
@@ -14,6 +14,7 @@ pub mod capabilities;
 pub mod command;
 pub mod cursor;
 pub mod delete;
+pub mod fetch;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
 pub mod id;

@@ -7,16 +7,28 @@ pub struct Limits {
     pub line_octets: usize,
     /// Messages of one maildrop; each costs some 300 octets of the component's memory.
     pub messages: usize,
-    /// Octets of one message that are read to its end although nobody wants them any more: POP3 cannot break a message off but by closing
-    /// the line.
+    /// Octets of one message that are read to its end although nobody wants them any more. POP3 cannot break a message off but by closing the
+    /// line, and a new session costs about as much as these.
     pub drained_octets: u64,
-    /// Octets of one message that are read only to learn its hash.
+    /// Octets of one message that are read only to learn its hash, where the server does not say how large it is.
     pub hashed_octets: u64,
+    /// Octets of such a message above twice its claimed size, after which it is thought to have no end. Servers count line ends as they are on
+    /// their disks, or guess.
+    pub unclaimed_octets: u64,
+    /// Octets of a message that is fetched again, after which it is thought to have no end: the most that the host lets an account take.
+    pub fetched_octets: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_octets: 8 << 10, messages: 100_000, drained_octets: 256 << 20, hashed_octets: 1 << 30 }
+        Self {
+            line_octets: 8 << 10,
+            messages: 100_000,
+            drained_octets: 16 << 20,
+            hashed_octets: 1 << 30,
+            unclaimed_octets: 64 << 20,
+            fetched_octets: 4 << 30,
+        }
     }
 }
 

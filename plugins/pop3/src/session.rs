@@ -1,7 +1,7 @@
 //! What lasts over one line: the capabilities, what is outstanding, what is marked. The conversations ([`crate::sync`], [`crate::delete`],
 //! [`crate::leave`]) borrow it one after the other.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use postrider_connector::dot_stuffing::{self, DotReader, Dotted};
 use postrider_connector::line::{Line, LineReader};
@@ -30,6 +30,13 @@ pub struct Session {
     pub is_at_risk: bool,
     /// Ids that a server said it deleted in earlier sessions; those that it lists again stay here.
     pub deleted: BTreeSet<String>,
+    /// Ids of messages in whose middle the line was closed, because nobody wanted the rest of them and they did not end, and why: they are not
+    /// asked for whole again.
+    pub broken_off: BTreeMap<String, Error>,
+    /// Number and claimed size of messages without an id that did not end when they were read for their hash.
+    pub endless: BTreeSet<(u32, Option<u64>)>,
+    /// The former session told messages as removed that may come again under other ids, and the line was closed before a checkpoint.
+    pub is_renaming: bool,
     reader: LineReader,
     outstanding: VecDeque<Command>,
     answering: Answering,
@@ -62,6 +69,15 @@ pub enum Event {
     TextEnd(Command, u64),
 }
 
+/// How a conversation goes on after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// On this line.
+    On,
+    /// On another line: this one is in the middle of a message that does not end and that nobody wants.
+    BrokenOff,
+}
+
 impl Session {
     /// A session with a server that lists `capabilities`.
     #[must_use]
@@ -73,6 +89,9 @@ impl Session {
             marked: 0,
             is_at_risk: false,
             deleted: BTreeSet::new(),
+            broken_off: BTreeMap::new(),
+            endless: BTreeSet::new(),
+            is_renaming: false,
             reader: LineReader::new(limits.line_octets),
             outstanding: VecDeque::new(),
             answering: Answering::Status,
@@ -83,7 +102,8 @@ impl Session {
     /// The next session of the same account.
     #[must_use]
     pub fn next(self, capabilities: &[String]) -> Self {
-        Self { deleted: self.deleted, ..Self::new(capabilities, self.settings, self.limits) }
+        let Self { deleted, broken_off, endless, is_renaming, settings, limits, .. } = self;
+        Self { deleted, broken_off, endless, is_renaming, ..Self::new(capabilities, settings, limits) }
     }
 
     /// Send a command.

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Instant;
 
 use postrider_connector::bindings::receiver::exports::postrider::receiving::receiving::{Guest, GuestSession, Session as Handle};
@@ -15,6 +16,7 @@ use postrider_connector::turn::Turn;
 use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Level, Outcome, StreamReader};
 
 use crate::delete::Delete;
+use crate::fetch::FetchMessage;
 use crate::leave::Leave;
 use crate::limits::{Limits, SESSIONS};
 use crate::pace::{self, Pace};
@@ -33,8 +35,10 @@ impl Guest for Component {
 
 postrider_connector::export_receiver!(Component);
 
-/// The account's maildrop, one call after the other.
-struct Maildrop {
+/// The account's maildrop, one call after the other. Shared with the message that is being fetched after its call has returned.
+struct Maildrop(Rc<Shared>);
+
+struct Shared {
     turn: Turn<Held>,
     settings: Settings,
 }
@@ -143,7 +147,7 @@ impl GuestSession for Maildrop {
         let (connection, capabilities) = begin(settings.lock_wait_seconds).await?;
         let session = Session::new(&capabilities, settings.clone(), Limits::default());
         let held = Held { session: Some(session), line: Some(connection), signed_in: Instant::now() };
-        Ok(Handle::new(Self { turn: Turn::new(held), settings }))
+        Ok(Handle::new(Self(Rc::new(Shared { turn: Turn::new(held), settings }))))
     }
 
     fn abilities(&self) -> Vec<String> {
@@ -166,11 +170,11 @@ impl GuestSession for Maildrop {
 
     async fn sync(&self, folder: Option<String>, mut cursor: Option<Vec<u8>>) -> Result<(), Error> {
         check_folder(folder.as_deref())?;
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         for _ in 0..SESSIONS {
             let before = cursor.take();
             let synced = held.run(async |session, around| machine(Sync::new(session, before.as_deref()), around).await).await?;
-            if synced.has_quit {
+            if synced.is_line_over {
                 held.line = None;
             } else {
                 held.leave().await;
@@ -185,10 +189,10 @@ impl GuestSession for Maildrop {
 
     async fn watch(&self, folders: Vec<String>, timeout_ms: u64) -> Result<Vec<String>, Error> {
         let (delay, since) = {
-            let held = self.turn.take().await;
+            let held = self.0.turn.take().await;
             (held.login_delay(), held.since_sign_in())
         };
-        let wait = pace::until_next_look(self.settings.poll_seconds, delay, since);
+        let wait = pace::until_next_look(self.0.settings.poll_seconds, delay, since);
         runtime::sleep(wait.min(timeout_ms)).await;
         Ok(if wait <= timeout_ms { folders } else { Vec::new() })
     }
@@ -203,7 +207,7 @@ impl GuestSession for Maildrop {
 
     async fn delete(&self, folder: Option<String>, ids: Vec<String>) -> Result<Vec<Outcome>, Error> {
         check_folder(folder.as_deref())?;
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         let outcomes = held.run(async |session, around| machine(Delete::new(session, ids), around).await).await?;
         held.line = None;
         Ok(outcomes)
@@ -213,12 +217,23 @@ impl GuestSession for Maildrop {
         Err(unsupported("store messages"))
     }
 
-    async fn fetch(&self, _: Option<String>, _: String) -> Result<(StreamReader<u8>, FutureReader<Result<u64, Error>>), Error> {
-        Err(Error::new(Failure::Unsupported, "this connector cannot fetch a message again yet"))
+    async fn fetch(&self, folder: Option<String>, id: String) -> Result<(StreamReader<u8>, FutureReader<Result<u64, Error>>), Error> {
+        check_folder(folder.as_deref())?;
+        let shared = Rc::clone(&self.0);
+        pump::give(async move |outlet| {
+            let mut held = shared.turn.take().await;
+            let converse = async |session: &mut Session, around: Surroundings<'_>| {
+                pump::run_giving(&mut FetchMessage::new(session, &id)?, around, outlet).await
+            };
+            let octets = held.run(converse).await?;
+            held.leave().await;
+            Ok(octets)
+        })
+        .await
     }
 
     async fn close(&self) {
-        let mut held = self.turn.take().await;
+        let mut held = self.0.turn.take().await;
         held.leave().await;
     }
 }

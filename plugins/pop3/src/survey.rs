@@ -13,7 +13,7 @@ use crate::limits::REFUSED_IN_ROW;
 use crate::maildrop::Maildrop;
 use crate::refusal;
 use crate::reply::{self, Status};
-use crate::session::{Event, Session};
+use crate::session::{Course, Event, Session};
 use crate::settings::{Identity, Oversize};
 
 /// The listings of one session, as they come.
@@ -77,7 +77,9 @@ impl Survey {
             return None;
         }
         let maildrop = Maildrop::of(&self.uidls, &self.sizes);
-        let nameless = maildrop.nameless();
+        let is_endless =
+            |place: &usize| maildrop.get(*place).is_some_and(|message| session.endless.contains(&(message.number, message.size)));
+        let nameless: Vec<usize> = maildrop.nameless().into_iter().filter(|place| !is_endless(place)).collect();
         if nameless.is_empty() {
             return Some(maildrop);
         }
@@ -97,9 +99,9 @@ impl Survey {
     ///
     /// # Errors
     /// The server cannot list its messages now, or lists one twice.
-    pub(crate) fn event(&mut self, event: Event, session: &mut Session) -> Result<(), Error> {
+    pub(crate) fn event(&mut self, event: Event, session: &mut Session, actions: &mut Actions) -> Result<Course, Error> {
         if let Some(hashes) = &mut self.hashes {
-            return hashes.event(event, session);
+            return hashes.event(event, session, actions);
         }
         match event {
             Event::Reply(Command::Stat, status) if status.is_ok => self.count = status.count(),
@@ -117,7 +119,7 @@ impl Survey {
             // A line that cannot be read leaves a gap, which the other listings show.
             _ => {}
         }
-        Ok(())
+        Ok(Course::On)
     }
 
     fn refused(&mut self, command: Command, status: &Status) -> Result<(), Error> {
@@ -155,7 +157,7 @@ impl Hashes {
         Some(std::mem::take(&mut self.maildrop))
     }
 
-    fn event(&mut self, event: Event, session: &mut Session) -> Result<(), Error> {
+    fn event(&mut self, event: Event, session: &mut Session, actions: &mut Actions) -> Result<Course, Error> {
         match event {
             Event::Reply(_, status) if status.is_ok => {
                 session.is_at_risk = true;
@@ -170,12 +172,17 @@ impl Hashes {
                     return Err(Error { kind: Failure::Transient, ..error }.at(&command.to_string()));
                 }
             }
-            Event::Piece(command, octets) => {
+            Event::Piece(Command::Retr(number), octets) => {
                 self.octets += octets.len() as u64;
                 self.current.update(&octets);
-                if self.octets > session.limits.hashed_octets {
-                    let words = format!("the message has more than {} octets", session.limits.hashed_octets);
-                    return Err(Error::new(Failure::Malformed, words).at(&command.to_string()));
+                let size = self.maildrop.by_number(number).and_then(|place| self.maildrop.get(place)?.size);
+                let claimed = size.map(|size| size.saturating_mul(2).saturating_add(session.limits.unclaimed_octets));
+                if self.octets > claimed.unwrap_or(session.limits.hashed_octets) {
+                    let words =
+                        format!("message {number} did not end in {} octets: it is left, and has no id to set it aside by", self.octets);
+                    actions.put(Action::Log(Level::Warn, words));
+                    session.endless.insert((number, size));
+                    return Ok(Course::BrokenOff);
                 }
             }
             Event::TextEnd(Command::Retr(number), _) => {
@@ -186,6 +193,6 @@ impl Hashes {
             }
             _ => {}
         }
-        Ok(())
+        Ok(Course::On)
     }
 }

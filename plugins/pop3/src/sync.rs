@@ -6,6 +6,7 @@ mod receive;
 mod stages;
 
 use postrider_connector::machine::{Action, Actions, Answer, Input, Machine, Step, Token};
+use postrider_connector::pace::Pace;
 use postrider_connector::types::{Error, Scope};
 
 use self::compare::Compare;
@@ -14,7 +15,7 @@ use crate::command::Command;
 use crate::cursor::Cursor;
 use crate::limits::KEEP_ALIVE_MS;
 use crate::maildrop::Maildrop;
-use crate::session::{Event, Session};
+use crate::session::{Course, Event, Session};
 use crate::survey::Survey;
 use crate::update::Update;
 
@@ -38,8 +39,8 @@ pub struct Sync<'a> {
     is_told: bool,
     /// Every message of the listing is had.
     is_complete: bool,
-    /// The timer that keeps the line alive is set.
-    is_timed: bool,
+    timer: Timer,
+    pace: Pace,
     synced: Synced,
 }
 
@@ -48,14 +49,25 @@ pub struct Sync<'a> {
 pub struct Synced {
     /// Another session is to follow at once.
     pub has_more: bool,
-    /// The session was ended: the line is over.
-    pub has_quit: bool,
+    /// The line is over: the session was ended, or cannot go on.
+    pub is_line_over: bool,
     /// Messages received.
     pub received: u64,
     /// Messages deleted on the server.
     pub deleted: u64,
     /// The cursor for the next session.
     pub cursor: Vec<u8>,
+}
+
+/// What the timer is set for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// Nothing.
+    Off,
+    /// A word to a server that hears nothing.
+    KeepAlive,
+    /// A look at how much the server says.
+    Pace,
 }
 
 #[derive(Debug)]
@@ -67,8 +79,8 @@ enum State {
     Compare(Compare),
     /// Take new messages over.
     Receive(Box<Receive>),
-    /// The line is lost: make durable what came whole, then fail with this.
-    Keep(Box<Receive>, Error),
+    /// The line is lost: make durable what came whole, then fail with this; none: it is closed on purpose, and another session follows.
+    Keep(Box<Receive>, Option<Error>),
     /// Retire former generations, before the checkpoint.
     Retire(Box<Receive>),
     /// Make everything so far durable.
@@ -100,23 +112,29 @@ impl<'a> Sync<'a> {
             asked: 0,
             is_told: false,
             is_complete: false,
-            is_timed: false,
+            timer: Timer::Off,
+            pace: Pace::default(),
             synced: Synced::default(),
         }
     }
 
     fn event(&mut self, event: Event, actions: &mut Actions) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Survey(mut survey) => {
-                survey.event(event, self.session)?;
-                self.state = State::Survey(survey);
-            }
+            State::Survey(mut survey) => match survey.event(event, self.session, actions)? {
+                Course::On => self.state = State::Survey(survey),
+                Course::BrokenOff => {
+                    self.synced.is_line_over = true;
+                    self.synced.has_more = true;
+                }
+            },
             State::Receive(mut receive) => {
                 let outcome = receive.event(event, &mut self.place(), actions);
                 self.state = State::Receive(receive);
-                // The line is of no use any more, and what came before is.
-                if let Err(error) = outcome {
-                    self.lose(error, actions)?;
+                match outcome {
+                    Ok(Course::On) => {}
+                    Ok(Course::BrokenOff) => self.lose(None, actions)?,
+                    // The line is of no use any more, and what came before is.
+                    Err(error) => self.lose(Some(error), actions)?,
                 }
             }
             State::Update(mut update, receive) => match update.event(event, self.session, actions)? {
@@ -165,12 +183,12 @@ impl<'a> Sync<'a> {
         done(answer)
     }
 
-    /// The line ended or failed with `error`. What came whole is made durable first: a line that dies again and again would otherwise never
+    /// The line ended or failed with `error`, or (none) is closed on purpose. What came whole is made durable first: a line that dies again and again would otherwise never
     /// come to a checkpoint. What was marked is not deleted, and nothing is told of it.
     ///
     /// # Errors
     /// `error`, where nothing is to be kept.
-    fn lose(&mut self, error: Error, actions: &mut Actions) -> Result<(), Error> {
+    fn lose(&mut self, error: Option<Error>, actions: &mut Actions) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Receive(mut receive) => {
                 receive.give_up_line(actions);
@@ -182,7 +200,7 @@ impl<'a> Sync<'a> {
                 self.state = State::Keep(receive, error);
                 Ok(())
             }
-            _ => Err(error),
+            _ => error.map_or(Ok(()), Err),
         }
     }
 
@@ -202,10 +220,13 @@ impl<'a> Sync<'a> {
                 }
             }
             State::Keep(mut receive, error) => {
-                if receive.keep(&self.place(), actions) {
-                    return Err(error);
+                // Where the next session is not this pass's, what is known of the message must last.
+                let in_any_case = error.is_none() && !self.session.may_split();
+                match (receive.keep(in_any_case, &self.place(), actions), error) {
+                    (true, Some(error)) => return Err(error),
+                    (true, None) => self.broken_off(&receive),
+                    (false, error) => self.state = State::Keep(receive, error),
                 }
-                self.state = State::Keep(receive, error);
             }
             State::Retire(receive) if self.asked == 0 => self.commit(receive, actions),
             State::Update(mut update, receive) => {
@@ -230,7 +251,26 @@ impl<'a> Sync<'a> {
             match self.session.next_event() {
                 Ok(Some(event)) => self.event(event, actions)?,
                 Ok(None) => return Ok(()),
-                Err(error) => return self.lose(error, actions),
+                Err(error) => return self.lose(Some(error), actions),
+            }
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, actions: &mut Actions) -> Result<(), Error> {
+        match self.timer {
+            Timer::Off => {}
+            Timer::KeepAlive => {
+                self.timer = Timer::Off;
+                if !self.is_line_over() && !self.session.is_waiting() {
+                    self.session.send(Command::Noop, actions);
+                }
+            }
+            Timer::Pace => {
+                let is_hosts_turn = self.asked > 0 || matches!(&self.state, State::Receive(receive) if receive.is_waiting_for_host());
+                if let Err(error) = self.pace.look(!is_hosts_turn, actions) {
+                    self.lose(Some(self.session.place(error)), actions)?;
+                }
             }
         }
         Ok(())
@@ -246,10 +286,18 @@ impl<'a> Sync<'a> {
             self.synced.cursor = self.cursor.encode();
             return Step::Done(std::mem::take(&mut self.synced));
         }
-        let is_quiet = !self.is_line_over() && !self.session.is_waiting();
-        if is_quiet != self.is_timed {
-            self.is_timed = is_quiet;
-            actions.put(Action::Timer(is_quiet.then_some(KEEP_ALIVE_MS)));
+        let timer = match (self.is_line_over(), self.session.is_waiting()) {
+            (true, _) => Timer::Off,
+            (false, false) => Timer::KeepAlive,
+            (false, true) => Timer::Pace,
+        };
+        if timer != self.timer {
+            self.timer = timer;
+            match timer {
+                Timer::Off => actions.put(Action::Timer(None)),
+                Timer::KeepAlive => actions.put(Action::Timer(Some(KEEP_ALIVE_MS))),
+                Timer::Pace => self.pace.begin(actions),
+            }
         }
         if self.is_line_over() || !self.session.is_waiting() { Step::Wait } else { Step::Read }
     }
@@ -261,16 +309,14 @@ impl Machine for Sync<'_> {
     fn step(&mut self, input: Input, actions: &mut Actions) -> Result<Step<Synced>, Error> {
         match input {
             Input::Start => self.state = State::Survey(Box::new(Survey::new(self.session))),
-            Input::Octets(octets) => self.session.feed(octets),
-            Input::End => self.lose(self.session.ended(), actions)?,
-            Input::Lost(error) => self.lose(error, actions)?,
-            Input::Answer(token, answer) => self.answer(token, answer, actions)?,
-            Input::Timer => {
-                self.is_timed = false;
-                if !self.is_line_over() && !self.session.is_waiting() {
-                    self.session.send(Command::Noop, actions);
-                }
+            Input::Octets(octets) => {
+                self.pace.count(octets.len());
+                self.session.feed(octets);
             }
+            Input::End => self.lose(Some(self.session.ended()), actions)?,
+            Input::Lost(error) => self.lose(Some(error), actions)?,
+            Input::Answer(token, answer) => self.answer(token, answer, actions)?,
+            Input::Timer => self.timer(actions)?,
             // A pass ends by itself; who waits for the line waits for it.
             Input::TimeUp | Input::Wanted => {}
         }

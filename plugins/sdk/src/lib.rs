@@ -9,6 +9,7 @@
 //! | [`line`], [`literal`], [`dot_stuffing`] | octets to lines, counted octets and dot-stuffed text, with limits, without I/O |
 //! | [`http`] | requests, answers, bodies with honest ends, paging, retry hints |
 //! | [`machine`] | what a conversation is: inputs, actions, steps |
+//! | [`pace`] | when a server is too slow to be waited for |
 //! | [`turn`] | who has the line, and who wants it |
 //! | [`pump`] | runs a machine on a connection and the mailbox, or with the message that is sent |
 //! | [`rest`] | the host as a REST conversation sees it |
@@ -160,6 +161,7 @@ pub mod http;
 pub mod line;
 pub mod literal;
 pub mod machine;
+pub mod pace;
 pub mod pump;
 pub mod rest;
 pub mod settings;

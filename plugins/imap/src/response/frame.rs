@@ -198,8 +198,16 @@ mod tests {
         frames
     }
 
-    const LIMITS: Limits =
-        Limits { line_octets: 60, literal_octets: 20, nesting: 10, list_items: 10, resync: 10, mailboxes: 10, responses: 1_000 };
+    const LIMITS: Limits = Limits {
+        line_octets: 60,
+        literal_octets: 20,
+        nesting: 10,
+        list_items: 10,
+        resync: 10,
+        mailboxes: 10,
+        responses: 1_000,
+        drained_octets: 1_000,
+    };
 
     const DIALOGUE: &[u8] = b"* 1 FETCH (UID 7 BODY[] {12}\r\nhello\r\nworld FLAGS (\\Seen))\r\n\
         * LIST () \"/\" {5}\r\na\r\nbc\r\n\

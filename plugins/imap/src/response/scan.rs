@@ -200,8 +200,16 @@ impl<'a> Scanner<'a> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { line_octets: 100, literal_octets: 100, nesting: 3, list_items: 4, resync: 10, mailboxes: 1, responses: 1_000 };
+    const LIMITS: Limits = Limits {
+        line_octets: 100,
+        literal_octets: 100,
+        nesting: 3,
+        list_items: 4,
+        resync: 10,
+        mailboxes: 1,
+        responses: 1_000,
+        drained_octets: 1_000,
+    };
 
     fn value(text: &str) -> Option<Value> {
         Scanner::new(text.as_bytes(), &LIMITS).value()

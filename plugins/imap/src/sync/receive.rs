@@ -122,6 +122,8 @@ struct Streaming {
     /// None: nobody wants it.
     token: Option<Token>,
     octets: u64,
+    /// How many the literal is said to have.
+    announced: u64,
 }
 
 #[derive(Debug)]

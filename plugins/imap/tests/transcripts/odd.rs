@@ -428,3 +428,23 @@ fn an_octet_now_and_then_is_not_waited_for_without_end() {
     assert_eq!(error.kind, Failure::Unreachable);
     assert!(error.message.contains("octets a minute"), "{}", error.message);
 }
+
+#[test]
+fn a_literal_that_nobody_wants_is_not_read_for_ever() {
+    let text = opening(2, "1:2")
+        + r#"
+        S: * 1 FETCH (UID 1 FLAGS () BODY[] {3}
+        S< one
+        S: )
+        # Nobody asked for it.
+        S: * 9 FETCH (UID 9 FLAGS () BODY[] {1000000000000}
+        S: and on
+        "#;
+    let (error, world) = script(&text).play(&World::default(), |player| match sync(player, &mut session(DOVECOT), "INBOX") {
+        Err(error) => Ok(error),
+        Ok(()) => panic!("the pass ended well"),
+    });
+    assert_eq!(error.kind, Failure::TooLarge);
+    assert!(error.message.contains("INBOX") && error.message.contains("the line is closed"), "{}", error.message);
+    assert_eq!((world.octets("INBOX", "7", "1"), world.checkpoints.len()), (Some(&b"one"[..]), 1), "what came whole is kept");
+}

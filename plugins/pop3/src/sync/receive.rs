@@ -58,7 +58,7 @@ pub(super) struct Receive {
     /// Messages after which this session asks for no more; none: it asks for all.
     quota: Option<u64>,
     /// Messages may be known to the host under other ids, which were just told as removed.
-    is_renaming: bool,
+    pub(super) is_renaming: bool,
     /// What came of it besides.
     pub(super) outcome: Outcome,
 }
@@ -126,6 +126,11 @@ impl Receive {
         !self.wanted.is_empty()
     }
 
+    /// Whether answers are outstanding, so that the line may have been held back.
+    pub(super) fn is_waiting_for_host(&self) -> bool {
+        self.checkpoint.is_some() || self.answers.values().any(|awaited| matches!(awaited, Awaited::SetAside))
+    }
+
     /// Whether something came since the last checkpoint.
     pub(super) const fn is_checkpoint_due(&self) -> bool {
         self.messages_since > 0
@@ -172,12 +177,12 @@ impl Receive {
     }
 
     /// After the line is lost: once all that came whole is taken over, ask for a checkpoint; true: it is there, or there is nothing to make
-    /// durable. Where messages may have other ids than before, nothing is kept: half of such a change would be stored twice.
-    pub(super) fn keep(&mut self, place: &Place<'_>, actions: &mut Actions) -> bool {
+    /// durable. Where messages may have other ids than before, nothing is kept unless `in_any_case`: half of such a change would be stored twice.
+    pub(super) fn keep(&mut self, in_any_case: bool, place: &Place<'_>, actions: &mut Actions) -> bool {
         if !place.is_settled || self.checkpoint.is_some() || !self.answers.is_empty() {
             return false;
         }
-        if self.messages_since > 0 && !self.is_renaming {
+        if self.messages_since > 0 && (in_any_case || !self.is_renaming) {
             self.ask_checkpoint(place, actions);
         }
         self.checkpoint.is_none()
@@ -203,6 +208,13 @@ impl Receive {
             let at = self.wanted.pop_front()?;
             let Some(message) = place.maildrop.get(at) else { continue };
             self.fetched += 1;
+            let broken_off = message.id.as_ref().and_then(|id| place.session.broken_off.get(id));
+            if let Some(why) = broken_off.cloned() {
+                if let Some(attempt) = self.oversize(at, why, place, actions) {
+                    return Some((at, attempt));
+                }
+                continue;
+            }
             match message.size {
                 Some(size) if place.session.settings.oversize != Oversize::Take && size > place.session.settings.oversize_octets => {
                     let words = format!("the server says that it has {size} octets, over `oversize-octets`");

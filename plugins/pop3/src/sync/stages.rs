@@ -41,7 +41,8 @@ impl Sync<'_> {
             self.begin_generation(actions);
             return;
         }
-        let is_renaming = !vanished.is_empty() && !unseen.is_empty() && unseen.len() as u64 <= most;
+        let was_renaming = std::mem::take(&mut self.session.is_renaming);
+        let is_renaming = was_renaming || (!vanished.is_empty() && !unseen.is_empty() && unseen.len() as u64 <= most);
         self.tell_removed(&vanished, actions);
         let receive = Receive::new(unseen, &self.maildrop, self.session, is_renaming);
         self.state = State::Receive(Box::new(receive));
@@ -160,7 +161,7 @@ impl Sync<'_> {
     pub(super) fn deleted(&mut self, places: &[usize], receive: &Receive, actions: &mut Actions) {
         let ids: Vec<String> = places.iter().filter_map(|&place| self.maildrop.get(place)?.id.clone()).collect();
         self.synced.deleted = ids.len() as u64;
-        self.synced.has_quit = true;
+        self.synced.is_line_over = true;
         self.synced.has_more |= receive.has_more();
         if self.is_complete && self.cursor.digest.is_some() {
             self.cursor.digest = self.digest(&places.iter().copied().collect());
@@ -179,6 +180,14 @@ impl Sync<'_> {
         self.state = State::Settle(token);
     }
 
+    /// The line is to be closed in the middle of a message, and what came before is kept: the next session asks for the rest.
+    pub(super) fn broken_off(&mut self, receive: &Receive) {
+        self.session.is_renaming = receive.is_renaming;
+        self.synced.is_line_over = true;
+        self.over(receive, &mut Actions::default());
+        self.synced.has_more = true;
+    }
+
     fn over(&mut self, receive: &Receive, actions: &mut Actions) {
         self.synced.received = receive.outcome.received;
         self.synced.has_more |= self.session.settings.until_no_news && receive.outcome.received > 0;
@@ -192,8 +201,7 @@ impl Sync<'_> {
     /// The digest of the listing without the messages at some places; none where a message has no id, and could be another one every time.
     fn digest(&self, without: &BTreeSet<usize>) -> Option<[u8; 32]> {
         // An id made of octets was read in this session, and would have to be read to be compared.
-        let is_all_named =
-            self.maildrop.ids().count() == self.maildrop.len() && !self.maildrop.ids().any(|(_, id)| id.starts_with("octets "));
+        let is_all_named = self.maildrop.ids().count() == self.maildrop.len() && !self.maildrop.ids().any(|(_, id)| id::is_of_octets(id));
         is_all_named.then(|| id::digest(self.maildrop.ids().filter(|(place, _)| !without.contains(place)).map(|(_, id)| id)))
     }
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 mod deletion;
+mod endless;
+mod fetch;
 mod identity;
 mod odd;
 mod oversize;

@@ -1,14 +1,12 @@
 //! Servers and messages that are not as they should be: each costs itself, never the maildrop.
 
-use postrider_connector::machine::{Action, Actions, Answer, Input, Machine as _, Question, Step};
+use postrider_connector::machine::{Actions, Input, Step};
 use postrider_connector::testing::{Script, World};
-use postrider_connector::types::{Failure, Page};
-use postrider_pop3::limits::Limits;
-use postrider_pop3::session::Session;
-use postrider_pop3::settings::{Oversize, Settings};
+use postrider_connector::types::Failure;
+use postrider_pop3::settings::Settings;
 use postrider_pop3::sync::Sync;
 
-use super::{DOVECOT, PLAIN, failing, ids, octets, owned, pass, sync};
+use super::{DOVECOT, PLAIN, failing, ids, octets, pass, sync};
 
 /// Two messages.
 fn listing(rest: &str) -> String {
@@ -110,40 +108,6 @@ impl postrider_connector::machine::Machine for Ended<'_, '_> {
         let step = self.machine.step(input, actions)?;
         if ends { self.machine.step(Input::End, actions) } else { Ok(step) }
     }
-}
-
-#[test]
-fn a_message_without_end_is_left_once_nobody_wants_it() {
-    let limits = Limits { drained_octets: 10_000, ..Limits::default() };
-    let settings = Settings { oversize: Oversize::Skip, oversize_octets: 1_024, ..Settings::default() };
-    let mut line = Session::new(&owned(DOVECOT), settings, limits);
-    let (mut machine, mut actions) = (Sync::new(&mut line, None), Actions::default());
-    let mut inputs = vec![Input::Octets(b"+OK 1 1\r\n+OK\r\n1 a\r\n.\r\n+OK\r\n1 9\r\n.\r\n".to_vec()), Input::Start];
-    let mut read = 0;
-    let error = loop {
-        let Some(input) = inputs.pop() else {
-            inputs.push(Input::Octets(if read == 0 { b"+OK\r\n".to_vec() } else { b"no end in sight\r\n".to_vec() }));
-            read += 1;
-            assert!(read < 10_000, "it is read without end");
-            continue;
-        };
-        match machine.step(input, &mut actions) {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-        while let Some(action) = actions.pop() {
-            let answered = match action {
-                Action::Ask(token, Question::Unseen(_, ids)) => Some((token, Answer::Ids(Ok(ids)))),
-                Action::Ask(token, Question::Known(..)) => Some((token, Answer::Page(Ok(Page { ids: Vec::new(), next: None })))),
-                Action::Ask(token, _) => Some((token, Answer::Done(Ok(())))),
-                Action::Finish(token, count) => Some((token, Answer::Done(count.map(|_| ())))),
-                _ => None,
-            };
-            inputs.extend(answered.map(|(token, answer)| Input::Answer(token, answer)));
-        }
-    };
-    assert_eq!(error.kind, Failure::Malformed);
-    assert!(error.message.contains("does not end"), "{}", error.message);
 }
 
 #[test]

@@ -9,6 +9,24 @@ use crate::response::fetch::{Body, Fetch};
 use crate::response::parse::{Condition, Response, Status};
 use crate::session::{Event, Tag};
 
+impl Streaming {
+    /// Nobody wants the rest.
+    ///
+    /// # Errors
+    /// There is so much of it that the line is to be closed rather than read. What was taken over is kept, and the message with it as set aside.
+    fn check_rest(&self, place: &Place<'_>) -> Result<(), Error> {
+        let rest = self.announced.saturating_sub(self.octets);
+        if rest <= place.session.limits.drained_octets {
+            return Ok(());
+        }
+        let words = format!(
+            "a message of {} octets was refused, and the server would send {rest} more of them: the line is closed",
+            self.announced
+        );
+        Err(Error::new(Failure::TooLarge, words).at(place.folder))
+    }
+}
+
 impl Receive {
     /// Take in what the server sent.
     pub(in crate::sync) fn event(&mut self, event: Event, place: &mut Place<'_>, actions: &mut Actions) -> Result<(), Error> {
@@ -17,8 +35,9 @@ impl Receive {
             Event::Piece(octets) => {
                 if let Some(body) = &mut self.body {
                     body.octets += octets.len() as u64;
-                    if let Some(token) = body.token {
-                        actions.put(Action::Piece(token, octets));
+                    match body.token {
+                        Some(token) => actions.put(Action::Piece(token, octets)),
+                        None => body.check_rest(place)?,
                     }
                 }
             }
@@ -64,7 +83,7 @@ impl Receive {
             self.refused = 0;
             token
         });
-        self.body = Some(Streaming { token, octets: 0 });
+        self.body = Some(Streaming { token, octets: 0, announced: octets });
     }
 
     /// Some servers tell the date behind the body, when the message has been handed over without it: it is given up and asked for again, now that

@@ -1,44 +1,59 @@
 //! What the server and the host say to messages that are being taken over.
 
-use postrider_connector::machine::{Actions, Answer, Token};
-use postrider_connector::types::{Error, Failure, Part};
+use postrider_connector::machine::{Action, Actions, Answer, Token};
+use postrider_connector::types::{Error, Failure, Level, Part};
 
 use super::{Attempt, Awaited, Place, Receive, Text, arrival};
 use crate::command::Command;
 use crate::limits::REFUSED_IN_ROW;
 use crate::refusal;
 use crate::reply::Status;
-use crate::session::Event;
+use crate::session::{Course, Event};
 use crate::settings::Oversize;
 
 impl Receive {
     /// Take in what the server said.
     ///
     /// # Errors
-    /// The server refuses for now, or one message after the other, or a message has no end: the line is then of no use.
-    pub(in crate::sync) fn event(&mut self, event: Event, place: &mut Place<'_>, actions: &mut Actions) -> Result<(), Error> {
+    /// The server refuses for now, or one message after the other: the line is then of no use.
+    pub(in crate::sync) fn event(&mut self, event: Event, place: &mut Place<'_>, actions: &mut Actions) -> Result<Course, Error> {
         match event {
             Event::Reply(Command::Noop, _) => {}
             Event::Reply(command, status) => self.reply(command, &status, place, actions)?,
-            Event::Piece(command, octets) => {
-                let Some(text) = &mut self.text else { return Ok(()) };
+            Event::Piece(_, octets) => {
+                let Some(text) = &mut self.text else { return Ok(Course::On) };
                 text.piece(octets, actions);
                 if text.drained() > place.session.limits.drained_octets {
-                    return Err(Error::new(Failure::Malformed, "the message does not end").at(&command.to_string()));
+                    self.break_off(place, actions);
+                    return Ok(Course::BrokenOff);
                 }
             }
             Event::TextEnd(..) => {
                 self.commands.pop_front();
-                let Some(text) = self.text.take() else { return Ok(()) };
-                let token = text.token();
-                let count = text.end(actions);
-                if let Some(Awaited::Delivery { octets, .. }) = token.and_then(|token| self.answers.get_mut(&token)) {
-                    *octets = count;
-                }
+                self.end_text(actions);
             }
             Event::Listed(..) | Event::Unreadable(_) | Event::ListEnd(_) => {}
         }
-        Ok(())
+        Ok(Course::On)
+    }
+
+    fn end_text(&mut self, actions: &mut Actions) {
+        let Some(text) = self.text.take() else { return };
+        let token = text.token();
+        let count = text.end(actions);
+        if let Some(Awaited::Delivery { octets, .. }) = token.and_then(|token| self.answers.get_mut(&token)) {
+            *octets = count;
+        }
+    }
+
+    /// Nobody wants the rest of this message, and it does not end. What is wanted of it, a header section, is whole.
+    fn break_off(&mut self, place: &mut Place<'_>, actions: &mut Actions) {
+        self.end_text(actions);
+        let message = self.commands.front().and_then(|(at, _)| place.maildrop.get(*at));
+        let Some(id) = message.and_then(|message| message.id.clone()) else { return };
+        let words = format!("{} octets after it was refused, the message had not ended", place.session.limits.drained_octets);
+        actions.put(Action::Log(Level::Warn, format!("message `{id}` is left by closing the line: {words}")));
+        place.session.broken_off.insert(id, Error::new(Failure::TooLarge, words));
     }
 
     /// Whether an answer is for here.

@@ -10,7 +10,7 @@ pub(super) struct Text {
     token: Option<Token>,
     /// Octets that the host was given.
     octets: u64,
-    /// Octets that came after nobody wanted them any more.
+    /// Octets that came and that nobody wanted.
     drained: u64,
     /// The most that is taken.
     most: u64,
@@ -33,7 +33,7 @@ impl Text {
         self.token
     }
 
-    /// Octets that came after nobody wanted them any more.
+    /// Octets that came and that nobody wanted: after the host refused the message, or behind the header section that was asked for.
     pub(super) const fn drained(&self) -> u64 {
         self.drained
     }
@@ -46,6 +46,7 @@ impl Text {
         };
         if let Some(matched) = self.header {
             let (length, matched) = header_part(&octets, matched);
+            self.drained = self.drained.saturating_add(octets.len().saturating_sub(length) as u64);
             octets.truncate(length);
             self.header = Some(matched);
         }
@@ -69,7 +70,7 @@ impl Text {
         }
     }
 
-    /// It is over; how many octets the host was given.
+    /// All that is wanted of it came; how many octets the host was given.
     pub(super) fn end(self, actions: &mut Actions) -> u64 {
         if let Some(token) = self.token {
             actions.put(Action::Finish(token, Ok(self.octets)));

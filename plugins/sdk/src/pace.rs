@@ -1,8 +1,22 @@
 //! A server that sends an octet now and then keeps every read time-out from going off, and would hold a pass for weeks: what it sends a minute is
 //! counted.
+//!
+//! ```
+//! use postrider_connector::machine::Actions;
+//! use postrider_connector::pace::Pace;
+//!
+//! let (mut pace, mut actions) = (Pace::default(), Actions::default());
+//! pace.begin(&mut actions);
+//! // Half an hour with an octet a second:
+//! let looks = (1..).find(|_| {
+//!     pace.count(60);
+//!     pace.look(true, &mut actions).is_err()
+//! });
+//! assert_eq!(looks, Some(30));
+//! ```
 
-use postrider_connector::machine::{Action, Actions};
-use postrider_connector::types::{Error, Failure};
+use crate::machine::{Action, Actions};
+use crate::types::{Error, Failure};
 
 /// Milliseconds between two looks.
 const LOOK_MS: u64 = 60_000;
@@ -21,7 +35,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Begin to count; needs the machine's timer.
+    /// Begin to count, from nothing; needs the machine's timer.
     pub fn begin(&mut self, actions: &mut Actions) {
         *self = Self::default();
         actions.put(Action::Timer(Some(LOOK_MS)));
