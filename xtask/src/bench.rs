@@ -5,6 +5,7 @@ mod clients;
 mod imap;
 mod measure;
 mod peers;
+mod pop3;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ struct Part {
 }
 
 /// In the order in which all of them run.
-const PARTS: &[Part] = &[Part { name: "imap", run: imap::run }, Part { name: "store", run: store::run }];
+const PARTS: &[Part] =
+    &[Part { name: "imap", run: imap::run }, Part { name: "pop3", run: pop3::run }, Part { name: "store", run: store::run }];
 
 /// What every part stands on.
 struct Ground {
@@ -38,7 +40,7 @@ struct Ground {
     rounds: usize,
 }
 
-/// `cargo xtask bench [imap | store] [ROUNDS]`.
+/// `cargo xtask bench [imap | pop3 | store] [ROUNDS]`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (name, rounds) = match arguments {
         [] => (None, None),
@@ -62,11 +64,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     parts.into_iter().try_for_each(|part| (part.run)(&ground))
 }
 
-/// The reader that discards: `bench-reader PORT CA-FILE`.
+/// The reader that discards: `bench-reader PORT CA-FILE [pop3]`.
 pub(crate) fn reader(arguments: &[String]) -> Result<()> {
-    let [port, ca] = arguments else { bail!("`{READER}` takes a port and a file") };
-    let authority = std::fs::read_to_string(ca).context("read the authority")?;
-    let mut imap = Imap::connect_tls(port.parse().context("read the port")?, &authority);
+    let [port, ca, protocol @ ..] = arguments else { bail!("`{READER}` takes a port and a file") };
+    let (port, authority) = (port.parse().context("read the port")?, std::fs::read_to_string(ca).context("read the authority")?);
+    if protocol == ["pop3"] {
+        let (count, octets) = pop3::read(port, &authority, USER);
+        println!("{count} {octets}");
+        return Ok(());
+    }
+    let mut imap = Imap::connect_tls(port, &authority);
     imap.log_in(USER, PASSWORD);
     imap.select("INBOX");
     let (count, octets) = imap.discard_bodies();

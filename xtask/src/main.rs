@@ -26,6 +26,7 @@ cargo xtask VERB
   demo                    build, start a Dovecot, receive a mailbox, show it
   soak [ROUNDS]           kill -9 at random points of `receive`, 1,000 times
   bench [PART] [ROUNDS]   all parts, or one: imap (receive 10,000 messages, beside mbsync, getmail6 and a reader that discards),
+                          pop3 (the same, beside mpop, fetchmail and getmail6),
                           store (by itself, beside sled and files)
   connectors              build the first-party connectors to where a built binary finds them
   dist                    the archive that an operator unpacks

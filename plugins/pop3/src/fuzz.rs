@@ -5,6 +5,7 @@ use postrider_connector::types::{Error, Failure, Page};
 
 use crate::command::Command;
 use crate::cursor::Cursor;
+use crate::fetch::FetchMessage;
 use crate::id;
 use crate::limits::Limits;
 use crate::session::{Event, Session};
@@ -56,6 +57,45 @@ pub fn pop3_sync(octets: &[u8]) {
             };
         }
     }
+}
+
+/// What a server sends, as the answers to a `fetch` of the message `b`: whole and octet by octet the same, and no more than the limit is given.
+///
+/// # Panics
+/// Where it is not.
+pub fn pop3_fetch(octets: &[u8]) {
+    let single: Vec<&[u8]> = octets.chunks(1).collect();
+    let (whole, cut) = (fetched(&[octets]), fetched(&single));
+    assert!(whole.0.len() as u64 <= LIMITS.fetched_octets && cut.0.len() as u64 <= LIMITS.fetched_octets, "more is given than the limit");
+    // A message that breaks off may have been given as far as it came.
+    assert!(whole.1.is_none() || whole == cut, "a cut changes what is given");
+    assert_eq!(whole.1.is_some(), cut.1.is_some(), "a cut changes the end");
+}
+
+/// What was given, and how many octets that was, where the machine came to its end.
+fn fetched(chunks: &[&[u8]]) -> (Vec<u8>, Option<u64>) {
+    let mut session = Session::new(&[], Settings::default(), LIMITS);
+    let Ok(mut machine) = FetchMessage::new(&mut session, "b") else { return (Vec::new(), None) };
+    let (mut actions, mut given) = (Actions::default(), Vec::new());
+    let inputs =
+        std::iter::once(Input::Start).chain(chunks.iter().filter(|chunk| !chunk.is_empty()).map(|chunk| Input::Octets(chunk.to_vec())));
+    for input in inputs {
+        let step = machine.step(input, &mut actions);
+        while let Some(action) = actions.pop() {
+            if let Action::Give(octets) = action {
+                given.extend(octets);
+            }
+        }
+        match step {
+            Ok(Step::Done(count)) => {
+                assert_eq!(count, given.len() as u64, "octets that were given");
+                return (given, Some(count));
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    (given, None)
 }
 
 /// A host that has the messages `b` and `d`, and lets `b` be deleted.
@@ -157,6 +197,7 @@ mod tests {
             let octets = fs::read(entry.unwrap().path()).unwrap();
             pop3_response(&octets);
             pop3_sync(&octets);
+            pop3_fetch(&octets);
             files += 1;
         }
         assert!(files >= 10, "the corpus has only {files} files");
@@ -209,6 +250,7 @@ mod tests {
         fn nothing_panics_and_no_cut_matters(octets in responses()) {
             pop3_response(&octets);
             pop3_sync(&octets);
+            pop3_fetch(&octets);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Receiving from Dovecot: every octet, once, and no maildrop held longer than needed.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+
 use harness::corpus::{self, Message};
 use harness::dovecot::{PASSWORD, Setup, USER};
 use harness::pop3::Pop3;
@@ -153,4 +156,24 @@ fn one_message_that_is_too_large_does_not_stop_the_others() {
         assert_eq!(scene.receive()["received"], 0, "it is not asked for again");
         super::scene::assert_clean(&scene.postrider);
     }
+}
+
+#[test]
+fn what_a_repair_puts_aside_comes_again_under_its_old_id() {
+    let scene = Scene::with_corpus(40);
+    scene.receive();
+    let before = stored(&scene.postrider);
+    let segment = scene.postrider.home().join("store/spool/0000000000000001.segment");
+    let file = OpenOptions::new().read(true).write(true).open(&segment).unwrap();
+    let at = file.metadata().unwrap().len() / 2;
+    let mut octet = [0];
+    file.read_exact_at(&mut octet, at).unwrap();
+    file.write_all_at(&[octet[0] ^ 0x20], at).unwrap();
+    assert_eq!(scene.postrider.run(&["store", "check"]).code, Some(32));
+    scene.postrider.succeed(&["store", "repair", "--yes"]);
+    // The listing is the one of before: what was had then does not prove that it is had now.
+    assert_eq!(scene.receive()["received"], 1);
+    scene.assert_stored_as_on_the_wire();
+    let after = stored(&scene.postrider);
+    assert_eq!(after.iter().map(|message| &message.id).collect::<Vec<_>>(), before.iter().map(|message| &message.id).collect::<Vec<_>>());
 }

@@ -14,7 +14,7 @@ use super::measure::{self, Measured};
 use super::peers;
 
 /// Debian's user and group without rights.
-const NOBODY: (u32, u32) = (65_534, 65_534);
+pub(super) const NOBODY: (u32, u32) = (65_534, 65_534);
 
 /// Who receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,12 @@ pub(super) enum Client {
 
 /// A client with a server to receive from and a place to put mail.
 pub(super) struct Prepared {
-    program: PathBuf,
-    arguments: Vec<String>,
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
     /// Where mail shall be afterwards.
-    maildir: Option<PathBuf>,
+    pub(super) maildir: Option<PathBuf>,
     /// Whom to run it as.
-    user: Option<(u32, u32)>,
+    pub(super) user: Option<(u32, u32)>,
 }
 
 impl Client {
@@ -171,16 +171,21 @@ received = false
     );
     fs::write(&file, text_of_file).context("write getmail's configuration")?;
     let user = rustix::process::geteuid().is_root().then_some(NOBODY);
-    if let Some((user, group)) = user {
+    if let Some(user) = user {
         for path in [place, &maildir, &maildir.join("tmp"), &maildir.join("new"), &maildir.join("cur"), &file, &authority] {
-            chown(path, Some(user), Some(group)).with_context(|| format!("give {} away", path.display()))?;
+            give(path, user)?;
         }
     }
     let arguments = ["--getmaildir".to_owned(), text(place)?, "--rcfile".to_owned(), text(&file)?, "--quiet".to_owned()].into();
     Ok(Prepared { program, arguments, maildir: Some(maildir), user })
 }
 
-fn make_maildir(maildir: &Path) -> Result<()> {
+/// Let `path` be another user's.
+pub(super) fn give(path: &Path, (user, group): (u32, u32)) -> Result<()> {
+    chown(path, Some(user), Some(group)).with_context(|| format!("give {} away", path.display()))
+}
+
+pub(super) fn make_maildir(maildir: &Path) -> Result<()> {
     for sub in ["tmp", "new", "cur"] {
         fs::create_dir_all(maildir.join(sub)).context("make a Maildir")?;
     }
@@ -188,7 +193,7 @@ fn make_maildir(maildir: &Path) -> Result<()> {
 }
 
 /// Run a command that gets `input` and must succeed.
-fn feed(command: &mut Command, input: &str) -> Result<()> {
+pub(super) fn feed(command: &mut Command, input: &str) -> Result<()> {
     use std::io::Write as _;
     let words = crate::project::words(command);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().with_context(|| format!("start `{words}`"))?;
@@ -202,7 +207,7 @@ fn feed(command: &mut Command, input: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(path: &Path) -> Result<String> {
+pub(super) fn text(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
 }
 

@@ -1,0 +1,291 @@
+//! Receiving 10,000 messages from Dovecot by POP3 over TLS, beside mpop, fetchmail, getmail6 and a pipelined reader that discards.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
+use harness::pop3::Pop3;
+
+use super::Ground;
+use super::clients::{NOBODY, Prepared, feed, give, make_maildir, text};
+use super::measure::{self, Measured};
+use super::peers;
+
+/// As many as a maildrop in use holds.
+const MESSAGES: usize = 10_000;
+
+/// As many as fetchmail and getmail6 get, which ask for every message by itself and wait: their figures are scaled, and say so.
+const SAMPLE: usize = 1_000;
+
+/// Whose maildrop the sample is.
+const SAMPLE_USER: &str = "sample";
+
+/// Who receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// The floor: reads the same octets, every RETR ahead of its answer, and keeps nothing.
+    Reader,
+    /// mpop to a Maildir.
+    Mpop,
+    /// This project, to its store.
+    Store,
+    /// This project, to its store and a Maildir.
+    StoreAndMaildir,
+    /// fetchmail to one file (BSMTP), without a delivery agent.
+    Fetchmail,
+    /// getmail6 to a Maildir.
+    Getmail,
+}
+
+/// What one client took, by rounds.
+struct Row {
+    client: Client,
+    first: Vec<Measured>,
+    again: Vec<Measured>,
+}
+
+/// The part `pop3`.
+pub(super) fn run(ground: &Ground) -> Result<()> {
+    let dovecot = Setup::default().folder(&ground.memory).user(SAMPLE_USER, PASSWORD).start();
+    let messages: Vec<_> = super::imap::messages(MESSAGES).collect();
+    dovecot.deliver(USER, "INBOX", &messages);
+    dovecot.deliver(SAMPLE_USER, "INBOX", messages.get(..SAMPLE).unwrap_or_default());
+    drop(messages);
+    // Dovecot's own indexes and caches are made by the first who reads.
+    let _ = discard(&dovecot, SAMPLE_USER)?;
+    let (count, octets) = discard(&dovecot, USER)?;
+    println!("{count} messages, {:.1} MB on the wire, {} rounds", octets as f64 / 1e6, ground.rounds);
+
+    let mut rows: Vec<Row> = Client::ALL.iter().map(|&client| Row { client, first: Vec::new(), again: Vec::new() }).collect();
+    for round in 1..=ground.rounds {
+        for row in &mut rows {
+            let took = once(row.client, ground, &dovecot, count, &mut row.again)?;
+            println!("round {round}  {:<34} {:>7.2} s", row.client.name(), took.wall.as_secs_f64());
+            row.first.push(took);
+        }
+    }
+    for client in [Client::Fetchmail, Client::Getmail] {
+        let sampled = once(client, ground, &dovecot, SAMPLE as u64, &mut Vec::new())?.scaled(count as f64 / SAMPLE as f64);
+        rows.push(Row { client, first: vec![sampled], again: Vec::new() });
+    }
+    report(&rows, count, octets);
+    Ok(())
+}
+
+/// Read everything and keep nothing; how many messages and octets there were.
+pub(super) fn read(port: u16, authority: &str, user: &str) -> (u64, u64) {
+    let mut pop3 = Pop3::connect_tls(port, authority);
+    pop3.log_in(user, PASSWORD);
+    let read = pop3.discard_messages();
+    pop3.command("QUIT");
+    read
+}
+
+fn discard(dovecot: &Dovecot, user: &str) -> Result<(u64, u64)> {
+    let authority = fs::read_to_string(dovecot.ca_file()).context("read the authority")?;
+    Ok(read(dovecot.pop3s, &authority, user))
+}
+
+/// A first pass, and where there is anything to keep a second one.
+fn once(client: Client, ground: &Ground, dovecot: &Dovecot, count: u64, again: &mut Vec<Measured>) -> Result<Measured> {
+    let place = tempfile::tempdir_in(&ground.memory).context("make a folder")?;
+    let prepared = client.prepare(dovecot, place.path(), &ground.postrider)?;
+    let first = prepared.run(count)?;
+    if client.keeps() {
+        again.push(prepared.run(count)?);
+    }
+    if client == Client::Fetchmail {
+        let file = fs::read(place.path().join("mail")).context("read what fetchmail wrote")?;
+        let found = file.windows(11).filter(|octets| *octets == b"\nMAIL FROM:").count() as u64;
+        if found + u64::from(file.starts_with(b"MAIL FROM:")) != count {
+            bail!("fetchmail wrote {found} messages, not {count}");
+        }
+    }
+    Ok(first)
+}
+
+impl Client {
+    /// Those that receive the whole maildrop, in every round.
+    const ALL: [Self; 4] = [Self::Reader, Self::Mpop, Self::Store, Self::StoreAndMaildir];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "a pipelined reader that discards",
+            Self::Mpop => "mpop, Maildir",
+            Self::Store => "postrider, sealed store",
+            Self::StoreAndMaildir => "postrider, sealed store, Maildir",
+            Self::Fetchmail => "fetchmail, file (scaled sample)",
+            Self::Getmail => "getmail6, Maildir (scaled sample)",
+        }
+    }
+
+    /// Whether a second pass has nothing to do.
+    const fn keeps(self) -> bool {
+        matches!(self, Self::Mpop | Self::Store | Self::StoreAndMaildir)
+    }
+
+    fn prepare(self, dovecot: &Dovecot, place: &Path, postrider: &Path) -> Result<Prepared> {
+        let (port, ca) = (dovecot.pop3s.to_string(), text(&dovecot.ca_file())?);
+        let maildir = place.join("Maildir");
+        match self {
+            Self::Reader => Ok(Prepared {
+                program: std::env::current_exe().context("find this program")?,
+                arguments: [super::READER, &port, &ca, "pop3"].map(str::to_owned).to_vec(),
+                maildir: None,
+                user: None,
+            }),
+            Self::Mpop => {
+                let program = peers::debian("mpop", "mpop")?;
+                make_maildir(&maildir)?;
+                let file = configuration(place, "mpoprc", &mpoprc(&port, &ca, place))?;
+                let arguments = [&format!("--file={file}"), "--quiet", "bench"].map(str::to_owned).to_vec();
+                Ok(Prepared { program, arguments, maildir: Some(maildir), user: None })
+            }
+            Self::Fetchmail => {
+                let program = peers::debian("fetchmail", "fetchmail")?;
+                let file = configuration(place, "fetchmailrc", &fetchmailrc(&port, &ca, place))?;
+                let arguments = ["--fetchmailrc", &file, "--silent"].map(str::to_owned).to_vec();
+                Ok(Prepared { program, arguments, maildir: None, user: None })
+            }
+            Self::Getmail => {
+                let program = peers::debian("getmail6", "getmail")?;
+                let authority = place.join("ca.pem");
+                make_maildir(&maildir)?;
+                fs::copy(&ca, &authority).context("copy the authority")?;
+                let file = configuration(place, "getmailrc", &getmailrc(&port, place))?;
+                // It refuses to run as root: then it is `nobody`, who has a folder with all that it needs.
+                let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+                if let Some(user) = user {
+                    let paths =
+                        [place, &maildir, &maildir.join("tmp"), &maildir.join("new"), &maildir.join("cur"), Path::new(&file), &authority];
+                    paths.into_iter().try_for_each(|path| give(path, user))?;
+                }
+                let arguments = ["--getmaildir", &text(place)?, "--rcfile", &file, "--quiet"].map(str::to_owned).to_vec();
+                Ok(Prepared { program, arguments, maildir: Some(maildir), user })
+            }
+            Self::Store | Self::StoreAndMaildir => {
+                let home = text(&place.join("home"))?;
+                let add = ["account", "add", "bench", "--receive", "pop3", "--server", "localhost", "--security", "tls", "--user", USER];
+                let options = ["--port", &port, "--password-stdin", "--ca", &ca, "--home", &home];
+                feed(Command::new(postrider).args(add).args(options), PASSWORD)?;
+                let with_maildir = self == Self::StoreAndMaildir;
+                if with_maildir {
+                    let maildir = text(&maildir)?;
+                    feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
+                }
+                let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
+                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir), user: None })
+            }
+        }
+    }
+}
+
+/// A client's configuration, which holds a password: the clients refuse one that others can read.
+fn configuration(place: &Path, name: &str, content: &str) -> Result<String> {
+    let file = place.join(name);
+    fs::write(&file, content).with_context(|| format!("write {name}"))?;
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).with_context(|| format!("write {name}"))?;
+    text(&file)
+}
+
+fn mpoprc(port: &str, ca: &str, place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "\
+account bench
+host localhost
+port {port}
+tls on
+tls_starttls off
+tls_trust_file {ca}
+auth user
+user {USER}
+password "{PASSWORD}"
+keep on
+received_header off
+uidls_file {place}/uidls
+delivery maildir {place}/Maildir
+"
+    )
+}
+
+fn fetchmailrc(port: &str, ca: &str, place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "\
+set no bouncemail
+set idfile \"{place}/ids\"
+set pidfile \"{place}/pid\"
+poll localhost protocol POP3 port {port}
+user \"{SAMPLE_USER}\" password \"{PASSWORD}\" is \"nobody\" here
+ssl sslcertck sslcertfile \"{ca}\" keep fetchall no rewrite bsmtp \"{place}/mail\"
+"
+    )
+}
+
+fn getmailrc(port: &str, place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "\
+[retriever]
+type = SimplePOP3SSLRetriever
+server = localhost
+port = {port}
+username = {SAMPLE_USER}
+password = {PASSWORD}
+ca_certs = {place}/ca.pem
+[destination]
+type = Maildir
+path = {place}/Maildir/
+[options]
+verbose = 0
+delivered_to = false
+received = false
+"
+    )
+}
+
+fn report(rows: &[Row], count: u64, octets: u64) {
+    let median =
+        |client: Client| rows.iter().find(|row| row.client == client).map_or(1.0, |row| measure::median(&row.first).wall.as_secs_f64());
+    let (floor, mpop) = (median(Client::Reader), median(Client::Mpop));
+    println!("\nmedian of each; a first pass over {count} messages");
+    println!("{:<34} {:>7} {:>9} {:>8} {:>7} {:>7} {:>9} {:>9}", "", "wall s", "msg/s", "MB/s", "CPU s", "RSS MB", "x reader", "x mpop");
+    for Row { client, first, .. } in rows {
+        let took = measure::median(first);
+        let wall = took.wall.as_secs_f64();
+        println!(
+            "{:<34} {wall:>7.2} {:>9.0} {:>8.1} {:>7.2} {:>7.1} {:>9.2} {:>9.2}",
+            client.name(),
+            count as f64 / wall,
+            octets as f64 / 1e6 / wall,
+            took.cpu.as_secs_f64(),
+            took.rss_octets as f64 / 1e6,
+            wall / floor,
+            wall / mpop,
+        );
+    }
+    println!("\nnothing changed: a second pass");
+    for Row { client, again, .. } in rows.iter().filter(|row| !row.again.is_empty()) {
+        let took = measure::median(again);
+        println!("{:<34} {:>7.2} s wall, {:.2} s CPU", client.name(), took.wall.as_secs_f64(), took.cpu.as_secs_f64());
+    }
+    println!("\nscaled: {SAMPLE} of {count} messages, once");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_reads_everything() {
+        let dovecot = Setup::default().user(SAMPLE_USER, PASSWORD).start();
+        let messages: Vec<_> = super::super::imap::messages(60).collect();
+        dovecot.deliver(SAMPLE_USER, "INBOX", &messages);
+        assert_eq!(discard(&dovecot, SAMPLE_USER).unwrap().0, 60);
+        assert_eq!(discard(&dovecot, USER).unwrap().0, 0);
+    }
+}
