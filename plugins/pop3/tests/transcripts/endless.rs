@@ -132,31 +132,28 @@ fn a_message_without_end_and_without_a_uidl_is_left_out_and_the_others_are_read(
     assert_eq!((sessions, ids(&world).len()), (2, 2));
 }
 
-/// The look with which the machine gives the line up, where an octet a second comes.
-fn given_up(mut step: impl FnMut(Input, &mut Actions) -> Option<Error>) -> (usize, Error) {
+/// The look with which the machine gives the line up, where an octet a second comes, and what it says; none: it does not.
+fn given_up(mut step: impl FnMut(Input, &mut Actions) -> Option<Error>) -> Option<(usize, Error)> {
     let mut actions = Actions::default();
     assert!(step(Input::Start, &mut actions).is_none());
-    for look in 1..100 {
+    (1..100).find_map(|look| {
         for _ in 0..60 {
             assert!(step(Input::Octets(b"+".to_vec()), &mut actions).is_none());
         }
         let is_timed = std::iter::from_fn(|| actions.pop()).any(|action| matches!(action, Action::Timer(Some(60_000))));
         assert!(is_timed, "nobody looks");
-        if let Some(error) = step(Input::Timer, &mut actions) {
-            return (look, error);
-        }
-    }
-    panic!("it is waited for without end");
+        Some((look, step(Input::Timer, &mut actions)?))
+    })
 }
 
 #[test]
 fn an_octet_a_second_is_not_waited_for_without_end() {
     let mut line = super::session(DOVECOT, Settings::default());
     let mut machine = Sync::new(&mut line, None);
-    let (look, error) = given_up(|input, actions| machine.step(input, actions).err());
+    let (look, error) = given_up(|input, actions| machine.step(input, actions).err()).unwrap();
     assert_eq!((look, error.kind), (30, Failure::Unreachable));
     assert!(error.message.contains("STAT") && error.message.contains("600 octets a minute"), "{}", error.message);
     let mut line = super::session(DOVECOT, Settings::default());
     let mut machine = FetchMessage::new(&mut line, "a").unwrap();
-    assert_eq!(given_up(|input, actions| machine.step(input, actions).err()).0, 30);
+    assert_eq!(given_up(|input, actions| machine.step(input, actions).err()).unwrap().0, 30);
 }
