@@ -70,7 +70,7 @@ fn every_message_is_fetched_again_as_the_wire_has_it() {
 
 #[test]
 fn a_message_that_is_fetched_is_found_by_its_uidl_and_left_where_it_is() {
-    let mut maildrop = Maildrop::of(3, 3_000).with_capabilities(&["UIDL", "EXPIRE 0"]);
+    let mut maildrop = Maildrop::of(3, 3_000).with_capabilities(&["USER", "UIDL", "EXPIRE 0"]);
     maildrop.expires_at_once = true;
     let expected = maildrop.messages[2].octets.clone();
     let maildrop = maildrop.shared();

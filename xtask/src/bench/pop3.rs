@@ -203,7 +203,7 @@ tls_starttls off
 tls_trust_file {ca}
 auth user
 user {USER}
-password "{PASSWORD}"
+password \"{PASSWORD}\"
 keep on
 received_header off
 uidls_file {place}/uidls
