@@ -12,6 +12,10 @@ pub const WORDS_OCTETS: usize = 900;
 /// Octets of a message's beginning that are read before the envelope is sent, to see what its header section needs.
 pub const PEEK_OCTETS: usize = 256 << 10;
 
+/// Octets of a message that stays here until every recipient has a verdict, so that those who did not fit one transaction go in the next. Of a larger one
+/// the host is asked for the octets again.
+pub const KEPT_OCTETS: u64 = 64 << 10;
+
 /// Octets of an address. RFC 5321 section 4.5.3.1 has 64 before the `@` and 255 behind it.
 pub const ADDRESS_OCTETS: usize = 320;
 

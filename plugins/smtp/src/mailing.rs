@@ -8,7 +8,7 @@ use postrider_connector::types::{Envelope, Error, Failure, Verdict};
 use crate::command::MailParameters;
 use crate::content::{Header, Target};
 use crate::delivery;
-use crate::limits::PEEK_OCTETS;
+use crate::limits::{KEPT_OCTETS, PEEK_OCTETS};
 use crate::offer::Offer;
 use crate::path::{Mailbox, Unfit};
 use crate::refusal::next_transaction;
@@ -24,13 +24,18 @@ pub struct Mailing {
     /// NOTIFY and ORCPT, one a recipient.
     of_rcpt: Vec<String>,
     verdicts: Vec<Option<Verdict>>,
+    /// How many had none when the transaction began.
+    asked: usize,
     header: Header,
     has_header: bool,
     /// Pieces that were drawn before the envelope was answered, in order.
     held: Vec<Vec<u8>>,
     drawn: u64,
     is_drawn_out: bool,
+    /// The host has its mark for this transaction.
     is_committed: bool,
+    /// It has one for this or an earlier transaction.
+    has_mark: bool,
 }
 
 /// How the message goes over this line.
@@ -66,12 +71,14 @@ impl Mailing {
             of_mail,
             of_rcpt,
             verdicts,
+            asked: 0,
             header: Header::default(),
             has_header: false,
             held: Vec::new(),
             drawn: 0,
             is_drawn_out: false,
             is_committed: false,
+            has_mark: false,
         })
     }
 
@@ -117,9 +124,28 @@ impl Mailing {
     /// The host has its mark: the server may become responsible.
     pub const fn commit(&mut self) {
         self.is_committed = true;
+        self.has_mark = true;
     }
 
-    /// Whether the host has its mark.
+    /// Whether the host has its mark for any transaction: somebody may have got the message.
+    #[must_use]
+    pub const fn has_mark(&self) -> bool {
+        self.has_mark
+    }
+
+    /// Begin another transaction with those who did not fit the one that is over, where the message is still here and it took somebody further.
+    pub fn begin_next(&mut self) -> bool {
+        let is_left = |slot: &Option<Verdict>| matches!(slot, Some(Verdict::Deferred(error)) if error.retry_after_ms == Some(0));
+        let left = self.verdicts.iter().filter(|slot| is_left(slot)).count();
+        if left == 0 || left >= self.asked || !self.is_kept() {
+            return false;
+        }
+        self.verdicts.iter_mut().filter(|slot| is_left(slot)).for_each(|slot| *slot = None);
+        self.is_committed = false;
+        true
+    }
+
+    /// Whether the host has its mark for this transaction.
     #[must_use]
     pub const fn is_committed(&self) -> bool {
         self.is_committed
@@ -178,15 +204,27 @@ impl Mailing {
         &self.held
     }
 
+    /// Whether all of the message is here and stays.
+    fn is_kept(&self) -> bool {
+        self.envelope.size <= KEPT_OCTETS && self.drawn == self.envelope.size && self.may_begin_anew()
+    }
+
     /// Whether another line can begin anew: nothing was drawn but what is held.
     #[must_use]
     pub fn may_begin_anew(&self) -> bool {
         self.held.iter().map(|piece| piece.len() as u64).sum::<u64>() == self.drawn
     }
 
-    /// Nobody begins anew: the pieces.
+    /// Nobody begins anew on another line: the pieces.
     pub fn release(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.held)
+        if self.is_kept() { self.held.clone() } else { std::mem::take(&mut self.held) }
+    }
+
+    /// The pieces were sent.
+    pub fn let_go(&mut self) {
+        if !self.is_kept() {
+            self.held.clear();
+        }
     }
 
     /// NOTIFY and ORCPT of the recipient at `place`.
@@ -260,6 +298,7 @@ impl Mailing {
 
     /// Who goes in this transaction; the rest has its verdict (RFC 9422 section 4).
     pub fn choose(&mut self, offer: &Offer) -> Vec<usize> {
+        self.asked = self.open().len();
         let (mut chosen, mut domains) = (Vec::new(), BTreeSet::new());
         for place in self.open() {
             let address = self.envelope.recipients.get(place).map_or("", |recipient| recipient.address.as_str());

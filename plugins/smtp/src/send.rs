@@ -30,6 +30,8 @@ pub struct Send<'a> {
     content: Option<Content>,
     /// The server answered something on this line, for this message.
     was_answered: bool,
+    /// A chunk was refused at last: what the server has of the transaction is forgotten only when it is told to (RFC 3030 section 2).
+    is_reset_due: bool,
     /// Why the line is of no use any more, while the host's answer is waited for.
     lost: Option<Error>,
     /// Looks since the last reply.
@@ -86,6 +88,7 @@ impl<'a> Send<'a> {
             accepted: Vec::new(),
             content: None,
             was_answered: false,
+            is_reset_due: false,
             lost: None,
             looks: 0,
         }
@@ -208,7 +211,7 @@ impl<'a> Send<'a> {
 
     /// Ask for the next octets, or go on to the end.
     fn draw(&mut self, actions: &mut Actions) -> Result<(), Error> {
-        self.mailing.release();
+        self.mailing.let_go();
         if self.mailing.is_drawn_out() {
             return self.finish(actions);
         }

@@ -84,20 +84,25 @@ impl Held {
 
     async fn send(&mut self, settings: &Settings, mailing: &mut Mailing, octets: &Brought) -> Result<Vec<Verdict>, Error> {
         loop {
-            let Line { connection, session } = self.line(settings).await?;
+            let Line { connection, session } = match self.line(settings).await {
+                Ok(line) => line,
+                Err(error) if mailing.has_mark() => return Ok(mailing.verdicts(&error)),
+                Err(error) => return Err(error),
+            };
             let around = Surroundings { connection, wanted: pin!(pending()), time_up: pin!(pending()) };
             let result = pump::run_sending(&mut Send::new(session, mailing), around, octets).await;
             if session.is_broken {
                 self.0 = None;
             }
             match result {
+                Ok(Sent::Verdicts(_)) if mailing.begin_next() => {}
                 Ok(Sent::Verdicts(verdicts)) => return Ok(verdicts),
                 // Only a line that had served before is given up like this: the next one is new.
                 Ok(Sent::Stale) => self.0 = None,
                 Err(error) => {
                     self.0 = self.0.take().filter(|line| line.session.outstanding() == 0);
                     // The host has its mark: an error would mean that nobody got it.
-                    return if mailing.is_committed() { Ok(mailing.verdicts(&error)) } else { Err(error) };
+                    return if mailing.has_mark() { Ok(mailing.verdicts(&error)) } else { Err(error) };
                 }
             }
         }

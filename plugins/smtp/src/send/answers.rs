@@ -100,6 +100,8 @@ impl Send<'_> {
             Ok(verdict) => verdict,
             Err(error) => return self.give_up(error),
         };
+        // Whatever there was of a transaction: a refused chunk is forgotten only when the server is told to (RFC 3030 section 2).
+        self.session.needs_reset |= command == Command::Chunk;
         self.refuse_message(&verdict);
         Ok(())
     }
@@ -138,8 +140,10 @@ impl Send<'_> {
         if reply.code == CLOSING {
             return self.give_up(refusal::error(Command::End(place), reply));
         }
+        let is_chunked = self.plan.as_ref().is_some_and(|plan| plan.is_chunked);
+        self.is_reset_due |= is_chunked && !reply.is_positive();
         if self.session.outstanding() == 0 {
-            self.session.needs_reset = false;
+            self.session.needs_reset = self.is_reset_due;
             self.state = State::Over;
         }
         Ok(())

@@ -44,13 +44,43 @@ fn play(run: &Run, session: &mut Session, server: &mut Server) -> Outcome {
     let recipients = (0..run.recipients).map(|number| Recipient { address: format!("{number}@y"), extra: Extra::new() }).collect();
     let envelope = Envelope { id: "7".to_owned(), sender: "a@b".to_owned(), recipients, size: run.size(), extra: Extra::new() };
     let mut mailing = Mailing::new(envelope).unwrap();
-    let mut machine = Send::new(session, &mut mailing);
-    let (mut actions, mut pieces) = (Actions::default(), VecDeque::from(run.pieces.clone()));
+    let mut pieces = VecDeque::from(run.pieces.clone());
+    let mut turns = 0;
+    for round in 0.. {
+        let outcome = transact(run, session, &mut mailing, server, (&mut pieces, &mut turns));
+        // As the shell does.
+        let has_next = matches!(outcome.result, Ok(Sent::Verdicts(_))) && session.may_go_on() && mailing.begin_next();
+        if !has_next {
+            let has_mark = mailing.has_mark();
+            let result = match outcome.result {
+                Err(error) if has_mark => Ok(Sent::Verdicts(mailing.verdicts(&error))),
+                // There is no other line here.
+                Ok(Sent::Stale) if round > 0 => Ok(Sent::Verdicts(mailing.verdicts(&Error::new(Failure::Unreachable, "lost")))),
+                result => result,
+            };
+            return Outcome { result, is_committed: outcome.is_committed };
+        }
+    }
+    unreachable!()
+}
+
+/// One transaction.
+fn transact(
+    run: &Run,
+    session: &mut Session,
+    mailing: &mut Mailing,
+    server: &mut Server,
+    (pieces, turns): (&mut VecDeque<Vec<u8>>, &mut usize),
+) -> Outcome {
+    let mut machine = Send::new(session, mailing);
+    let mut actions = Actions::default();
     let (mut said, mut questions) = (VecDeque::new(), VecDeque::new());
     let (mut is_committed, mut is_lost) = (false, false);
     server.is_committed = false;
     let mut input = Input::Start;
-    for turn in 0.. {
+    loop {
+        let turn = *turns;
+        *turns += 1;
         assert!(turn < 100_000, "the machine does not end");
         let step = match machine.step(input, &mut actions) {
             Err(error) => return Outcome { result: Err(error), is_committed },
@@ -98,7 +128,6 @@ fn play(run: &Run, session: &mut Session, server: &mut Server) -> Outcome {
             }
         };
     }
-    unreachable!()
 }
 
 impl Run {

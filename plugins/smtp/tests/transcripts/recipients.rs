@@ -186,3 +186,36 @@ fn addresses_that_are_none_are_not_sent() {
     crafted.envelope.sender = "a@b\r\nQUIT".to_owned();
     assert_eq!(crafted.play(""), ["refused 5.1.7"]);
 }
+
+#[test]
+fn who_did_not_fit_goes_in_the_next_transaction_while_the_message_is_here() {
+    let one = |recipients: &[&str], words: &str| {
+        let rcpt: String = recipients.iter().map(|recipient| format!("C: RCPT TO:<{recipient}>\nS: 250 ok\n")).collect();
+        format!("C: MAIL FROM:<a@b>\nS: 250 ok\n{rcpt}C: DATA\nS: 354 go\nC: A: b\nC:\nC: ..text\nC: x\nK: .\nS: 250 {words}\n")
+    };
+    let text = [one(&["1@y", "2@y"], "one"), one(&["3@y", "4@y"], "two"), one(&["5@y"], "three")].concat();
+    let send = |scene: &Scene, player: &mut Player<'_>| {
+        let (mut session, mut mailing) = (scene.session(), Mailing::new(scene.envelope.clone())?);
+        loop {
+            match player.run(&mut Send::new(&mut session, &mut mailing))? {
+                Sent::Verdicts(_) if !session.is_broken && mailing.begin_next() => {}
+                Sent::Verdicts(verdicts) => match verdicts.iter().find_map(lost) {
+                    Some(error) => return Err(error.clone()),
+                    None => return Ok(verdicts.iter().map(word).collect::<Vec<_>>()),
+                },
+                // The shell begins another line.
+                Sent::Stale => return Err(Error::new(Failure::Unreachable, "the line is stale")),
+            }
+        }
+    };
+    let scene = scene(&["LIMITS RCPTMAX=2"], &["1@y", "2@y", "3@y", "4@y", "5@y"]);
+    let (verdicts, world) = Script::parse(&text).check(&scene.world(), |player| send(&scene, player));
+    assert_eq!(verdicts, ["accepted one", "accepted one", "accepted two", "accepted two", "accepted three"]);
+    assert_eq!(world.committed.len(), 3);
+    // A long one is not kept: the host brings it again.
+    let long = "x".repeat(70_000);
+    let scene = scene.message(&[b"A: b\r\n\r\n", long.as_bytes()]);
+    let text = one(&["1@y", "2@y"], "one").replace("..text\nC: x", &long);
+    let (verdicts, _) = Script::parse(&text).play(&scene.world(), |player| send(&scene, player));
+    assert_eq!(verdicts[1..3], ["accepted one", "deferred 4.5.3 for 0 ms"]);
+}
