@@ -15,7 +15,7 @@ use super::measure::{self, Measured};
 const MESSAGES: usize = 10_000;
 
 /// As many as a client gets that would take minutes for all of them; its figures are scaled, and say so.
-const SAMPLE: usize = 500;
+const SAMPLE: usize = 100;
 
 /// The folder of the sample.
 pub(super) const SAMPLE_FOLDER: &str = "Sample";
@@ -50,8 +50,14 @@ pub(super) fn run(ground: &Ground) -> Result<()> {
             row.first.push(took);
         }
     }
-    let sampled = once(Client::Getmail, ground, &dovecot, SAMPLE as u64, &mut Vec::new())?.scaled(count as f64 / SAMPLE as f64);
-    rows.push(Row { client: Client::Getmail, first: vec![sampled], again: Vec::new() });
+    match once(Client::Getmail, ground, &dovecot, SAMPLE as u64, &mut Vec::new()) {
+        Ok(took) => {
+            let scaled = took.scaled(count as f64 / SAMPLE as f64);
+            rows.push(Row { client: Client::Getmail, first: vec![scaled], again: Vec::new() });
+        }
+        // It starts a process for every message, and on a busy machine misses the end of one, for which it waits until it gives up.
+        Err(error) => println!("{} is left out: {error:#}", Client::Getmail.name()),
+    }
     report(&rows, count, octets);
     Ok(())
 }
