@@ -119,14 +119,15 @@ impl Shared {
             loop {
                 let before = self.calls.get();
                 runtime::sleep(self.settings.idle_seconds * 1_000).await;
+                // A call that is under way ends first, and counts.
+                let mut held = self.turn.take().await;
                 if self.calls.get() == before {
-                    break;
+                    self.is_watched.set(false);
+                    if let Some(line) = held.0.take() {
+                        line.leave().await;
+                    }
+                    return;
                 }
-            }
-            self.is_watched.set(false);
-            let line = self.turn.take().await.0.take();
-            if let Some(line) = line {
-                line.leave().await;
             }
         });
     }
