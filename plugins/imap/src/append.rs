@@ -115,7 +115,7 @@ impl<'a> Append<'a> {
 
     fn event(&mut self, event: Event, actions: &mut Actions) -> Result<(), Error> {
         match (&self.state, event) {
-            (State::Limit(_), Event::Untagged(Response::Status(_, items))) => {
+            (State::Limit(_), Event::Untagged(Response::Status(_, items, _))) => {
                 self.limit = items.iter().find(|(name, _)| name == "APPENDLIMIT").map(|(_, limit)| *limit);
             }
             // Where the question is refused, the APPEND itself will show.

@@ -40,10 +40,22 @@ impl Command {
     }
 }
 
-/// `LIST` of everything that begins with `prefix`; `special_use`: with the attributes of RFC 6154.
+/// `LIST` of everything that begins with `prefix`; `special_use`: with the attributes of RFC 6154; `ids`: with the mailboxes' ids (RFC 8474, by RFC 5819).
 #[must_use]
-pub fn list(prefix: &[u8], special_use: bool) -> Command {
-    Command::with_name("LIST \"\" ", &[prefix, b"*"].concat(), if special_use { " RETURN (SPECIAL-USE)" } else { "" })
+pub fn list(prefix: &[u8], special_use: bool, ids: bool) -> Command {
+    let returns = match (special_use, ids) {
+        (false, false) => "",
+        (true, false) => " RETURN (SPECIAL-USE)",
+        (false, true) => " RETURN (STATUS (MAILBOXID))",
+        (true, true) => " RETURN (SPECIAL-USE STATUS (MAILBOXID))",
+    };
+    Command::with_name("LIST \"\" ", &[prefix, b"*"].concat(), returns)
+}
+
+/// `STATUS` of a mailbox's id (RFC 8474 section 4.2).
+#[must_use]
+pub fn mailbox_id(name: &[u8]) -> Command {
+    Command::with_name("STATUS ", name, " (MAILBOXID)")
 }
 
 /// `ENABLE` (RFC 5161).

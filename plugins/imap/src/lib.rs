@@ -3,7 +3,7 @@
 //! | floor | modules | knows |
 //! |---|---|---|
 //! | grammar | [`command`], [`response`], [`uid_set`], [`mailbox_name`] | octets and values |
-//! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`refusal`] | order and servers |
+//! | conversation | [`session`], [`prepare`], [`list`], [`selection`], [`sync`], [`watch`], [`mutate`], [`append`], [`fetch`], [`leave`]; [`cursor`], [`mailboxes`], [`refusal`] | order and servers |
 //! | shell | `shell` (in the component only) | the contract |
 //!
 //! The host dials, secures and signs in (`wit/deps/transport.wit`); this begins with an authenticated line. Left out on purpose: everything that
@@ -12,6 +12,8 @@
 pub mod append;
 pub mod command;
 pub mod cursor;
+#[cfg(any(test, feature = "testing"))]
+pub mod differential;
 pub mod fetch;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
@@ -19,6 +21,7 @@ pub mod leave;
 pub mod limits;
 pub mod list;
 pub mod mailbox_name;
+pub mod mailboxes;
 pub mod mutate;
 pub mod prepare;
 pub mod refusal;

@@ -9,6 +9,7 @@ use postrider_connector::types::{Error, Failure};
 use crate::command::Command;
 use crate::limits::Limits;
 use crate::mailbox_name;
+use crate::mailboxes::Mailboxes;
 use crate::refusal;
 use crate::response::fetch::Fetch;
 use crate::response::frame::{Frame, Framer};
@@ -33,6 +34,8 @@ pub struct Session {
     pub utf8: bool,
     /// Extensions that the server enabled (RFC 5161), in capitals.
     pub enabled: BTreeSet<String>,
+    /// Folders that are not called what their id says.
+    pub mailboxes: Mailboxes,
     /// What the server said of its namespaces (RFC 2342).
     pub namespaces: Namespaces,
     capabilities: Vec<String>,
@@ -107,6 +110,7 @@ impl Session {
             refused: BTreeSet::new(),
             utf8: false,
             enabled: BTreeSet::new(),
+            mailboxes: Mailboxes::default(),
             namespaces: Namespaces::default(),
             capabilities: Vec::new(),
             forgone: BTreeSet::new(),
@@ -127,14 +131,15 @@ impl Session {
     /// # Errors
     /// `gone` where the id is none of this connector's.
     pub fn name(&self, folder: &str) -> Result<Vec<u8>, Error> {
-        let name = mailbox_name::from_id(folder, self.utf8).filter(|name| mailbox_name::is_quotable(name));
+        let known = self.mailboxes.name(folder).map(<[u8]>::to_vec);
+        let name = known.or_else(|| mailbox_name::from_id(folder, self.utf8)).filter(|name| mailbox_name::is_quotable(name));
         name.ok_or_else(|| Error::new(Failure::Gone, format!("there is no folder `{folder}`")))
     }
 
     /// The id of the folder that this server calls so.
     #[must_use]
     pub fn id(&self, name: &[u8]) -> String {
-        mailbox_name::to_id(name, self.utf8)
+        self.mailboxes.id(name).map_or_else(|| mailbox_name::to_id(name, self.utf8), str::to_owned)
     }
 
     /// Items that a FETCH of messages asks for besides, by what the server offers: ids of messages and threads (RFC 8474; Gmail's own).
@@ -204,6 +209,12 @@ impl Session {
     /// From now on the server may end the line.
     pub const fn leave(&mut self) {
         self.leaving = true;
+    }
+
+    /// Whether a response has begun and not ended.
+    #[must_use]
+    pub const fn is_within_response(&self) -> bool {
+        self.framer.is_within()
     }
 
     /// How many commands are outstanding.

@@ -10,7 +10,7 @@ pub struct Settings {
     /// Messages that one FETCH asks for
     #[schemars(range(min = 1, max = 1000))]
     pub batch_messages: usize,
-    /// FETCH commands under way at once; 1 for servers that cannot take commands ahead of their answers
+    /// FETCH commands under way at once, at most: three to begin with, more where the line runs dry between two answers; 1 for servers that cannot take commands ahead of their answers
     #[schemars(range(min = 1, max = 16))]
     pub pipeline: usize,
     /// Messages after which what came is made durable
@@ -61,7 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             batch_messages: 200,
-            pipeline: 3,
+            pipeline: 12,
             checkpoint_messages: 500,
             checkpoint_octets: 32 << 20,
             idle_refresh_minutes: 28,

@@ -2,24 +2,26 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
 use postrider_connector::bindings::receiver::exports::postrider::receiving::receiving::{Guest, GuestSession, Session as Handle};
 use postrider_connector::bindings::receiver::postrider::runtime::runtime;
+use postrider_connector::bindings::receiver::postrider::state::state;
 use postrider_connector::bindings::receiver::postrider::transport::transport::Connection;
 use postrider_connector::machine::Machine;
 use postrider_connector::pump::{self, Surroundings};
 use postrider_connector::settings;
 use postrider_connector::turn::Turn;
-use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Outcome, StreamReader};
+use postrider_connector::types::{Error, Failure, Folder, FutureReader, Item, Level, Outcome, StreamReader};
 
 use crate::append::Append;
 use crate::fetch::FetchMessage;
 use crate::leave::Leave;
 use crate::limits::Limits;
 use crate::list::List;
+use crate::mailboxes::{self, Mailboxes};
 use crate::mutate::{Mutate, What};
 use crate::prepare::Prepare;
 use crate::session::Session;
@@ -57,6 +59,27 @@ struct Held {
 }
 
 impl Line {
+    /// A line that is ready for any call.
+    async fn begin(settings: &str) -> Result<Self, Error> {
+        let settings = settings::from_json(settings)?;
+        let (connection, opening) = Connection::open(ENDPOINT.to_owned()).await?;
+        let mut session = Session::new(&opening.capabilities, settings, Limits::default());
+        machine(Ok(Prepare::new(&mut session)), alone(&connection, pin!(pending()), pin!(pending()))).await?;
+        if session.has("OBJECTID") {
+            session.mailboxes = kept_mailboxes().await?;
+        }
+        let abilities = session.abilities();
+        let held = Held { session, broken: None, folders: Vec::new() };
+        Ok(Self(Rc::new(Shared { connection, abilities, turn: Turn::new(held) })))
+    }
+
+    /// Say goodbye.
+    async fn end(&self) {
+        let mut held = self.0.turn.take().await;
+        // The host closes the line whatever comes of this.
+        let _ = self.run(&mut held, pending(), async |session, around| machine(Ok(Leave::new(session)), around).await).await;
+    }
+
     /// Run the machine that `make` gives, while it is this call's turn.
     async fn run<T>(
         &self,
@@ -88,6 +111,41 @@ fn no_folder() -> Error {
     Error::new(Failure::Unsupported, "this account is received folder by folder")
 }
 
+/// Which folders mailboxes are, as former sessions left it.
+async fn kept_mailboxes() -> Result<Mailboxes, Error> {
+    let mut values = Vec::new();
+    for number in 0..mailboxes::most_values() {
+        match state::get(format!("mailboxes.{number}")).await? {
+            Some(value) => values.push(value),
+            None => break,
+        }
+    }
+    Ok(Mailboxes::decode(&values))
+}
+
+/// Durable with the next checkpoint, and so before any cursor of a folder that is called otherwise.
+async fn keep_mailboxes(mailboxes: &Mailboxes) -> Result<(), Error> {
+    let Some(values) = mailboxes.encode() else {
+        runtime::log(Level::Warn, "there are too many mailboxes to remember their ids: one that is renamed is received anew");
+        return Ok(());
+    };
+    let count = values.len();
+    for (number, value) in values.into_iter().enumerate() {
+        state::put(format!("mailboxes.{number}"), Some(value)).await?;
+    }
+    // What a longer list left behind.
+    state::put(format!("mailboxes.{count}"), None).await
+}
+
+/// A line that nobody else wants.
+fn alone<'a>(
+    connection: &'a Connection,
+    wanted: Pin<&'a mut dyn Future<Output = ()>>,
+    time_up: Pin<&'a mut dyn Future<Output = ()>>,
+) -> Surroundings<'a> {
+    Surroundings { connection, wanted, time_up }
+}
+
 /// Run a machine that ends by itself.
 async fn machine<M: Machine>(machine: Result<M, Error>, around: Surroundings<'_>) -> Result<M::Output, Error> {
     pump::run(&mut machine?, around).await
@@ -95,14 +153,7 @@ async fn machine<M: Machine>(machine: Result<M, Error>, around: Surroundings<'_>
 
 impl GuestSession for Line {
     async fn open(settings: String) -> Result<Handle, Error> {
-        let settings = settings::from_json(&settings)?;
-        let (connection, opening) = Connection::open(ENDPOINT.to_owned()).await?;
-        let mut session = Session::new(&opening.capabilities, settings, Limits::default());
-        let around = Surroundings { connection: &connection, wanted: pin!(pending()), time_up: pin!(pending()) };
-        machine(Ok(Prepare::new(&mut session)), around).await?;
-        let abilities = session.abilities();
-        let held = Held { session, broken: None, folders: Vec::new() };
-        Ok(Handle::new(Self(Rc::new(Shared { connection, abilities, turn: Turn::new(held) }))))
+        Ok(Handle::new(Self::begin(&settings).await?))
     }
 
     fn abilities(&self) -> Vec<String> {
@@ -112,7 +163,11 @@ impl GuestSession for Line {
     async fn folders(&self, after: Option<String>, max: u32) -> Result<Vec<Folder>, Error> {
         let mut held = self.0.turn.take().await;
         if after.is_none() || held.folders.is_empty() {
+            let former = held.session.mailboxes.clone();
             held.folders = self.run(&mut held, pending(), async |session, around| machine(Ok(List::new(session)), around).await).await?;
+            if held.session.mailboxes != former {
+                keep_mailboxes(&held.session.mailboxes).await?;
+            }
         }
         let from = after.map_or(0, |after| held.folders.iter().position(|folder| folder.id == after).map_or(usize::MAX, |at| at + 1));
         Ok(held.folders.iter().skip(from).take(max.try_into().unwrap_or(usize::MAX)).cloned().collect())
@@ -185,8 +240,6 @@ impl GuestSession for Line {
     }
 
     async fn close(&self) {
-        let mut held = self.0.turn.take().await;
-        // The host closes the line whatever comes of this.
-        let _ = self.run(&mut held, pending(), async |session, around| machine(Ok(Leave::new(session)), around).await).await;
+        self.end().await;
     }
 }

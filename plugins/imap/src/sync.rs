@@ -281,6 +281,13 @@ impl<'a> Sync<'a> {
         }
     }
 
+    /// Where an answer came and nothing of the next one, the line had run dry.
+    fn look_at_line(&mut self) {
+        if let State::Receive(receive) = &mut self.state {
+            receive.look_at_line(!self.session.is_within_response(), self.session.settings.pipeline);
+        }
+    }
+
     fn is_waiting_for_host(&self) -> bool {
         match &self.state {
             State::Receive(receive) | State::Keep(receive, _) => receive.is_waiting_for_host(),
@@ -320,6 +327,7 @@ impl Machine for Sync<'_> {
         }
         if !self.has_lost_line() {
             self.events(actions)?;
+            self.look_at_line();
         }
         self.advance(actions)?;
         Ok(match self.state {

@@ -188,7 +188,7 @@ impl<'a> Watch<'a> {
             }
             (State::Examine(_, seen), Event::Untagged(response)) => note(seen, &response),
             // NOTIFY tells of changes at any time.
-            (state, Event::Untagged(Response::Status(name, items))) => {
+            (state, Event::Untagged(Response::Status(name, items, _))) => {
                 let is_idle = matches!(state, State::Enter(..) | State::Idle(_));
                 let folder = self.session.id(&name);
                 if self.polled.contains(&folder) {

@@ -56,7 +56,12 @@ impl Code {
         *scanner = inner;
         let name = String::from_utf8_lossy(words.atom()?).to_ascii_uppercase();
         words.spaces();
-        Some(Self::arguments(&name, &mut words).unwrap_or(Self::Other(name)))
+        // A number with something behind it is none: half of one would be believed.
+        let known = Self::arguments(&name, &mut words).filter(|code| {
+            words.spaces();
+            matches!(code, Self::Capability(_)) || words.rest().is_empty()
+        });
+        Some(known.unwrap_or(Self::Other(name)))
     }
 
     fn arguments(name: &str, words: &mut Scanner<'_>) -> Option<Self> {
@@ -132,6 +137,8 @@ mod tests {
             ("[COPYUID 38505 304,319:320 3956] ok", Some(Code::Other("COPYUID".into()))),
             ("[COPYUID 38505 1:4294967295 1:4294967295] ok", Some(Code::Other("COPYUID".into()))),
             ("[UIDVALIDITY x] ok", Some(Code::Other("UIDVALIDITY".into()))),
+            ("[UIDNEXT 43\x0092] ok", Some(Code::Other("UIDNEXT".into()))),
+            ("[HIGHESTMODSEQ 7 ] ok", Some(Code::HighestModSeq(7))),
             ("[PERMANENTFLAGS (\\Deleted \\*)] ok", Some(Code::Other("PERMANENTFLAGS".into()))),
             ("ok", None),
         ] {

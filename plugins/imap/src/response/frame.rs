@@ -70,7 +70,8 @@ impl Framer {
             match self.state {
                 State::Line => match self.reader.line()? {
                     Line::Whole(line) => {
-                        let Some(literal) = literal(line) else {
+                        let literal = if self.text.is_empty() && is_status(line) { None } else { literal(line) };
+                        let Some(literal) = literal else {
                             self.text.extend_from_slice(line);
                             return Some(Frame::Response(self.take()));
                         };
@@ -163,6 +164,14 @@ fn literal(line: &[u8]) -> Option<Literal> {
     Some(Literal { start, octets })
 }
 
+/// Whether this line begins with a status or an invitation: what stands in those is words, also where they look like a literal (RFC 9051 section 9,
+/// `resp-text`).
+fn is_status(line: &[u8]) -> bool {
+    let mut words = line.splitn(3, |&octet| octet == b' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    first == b"+" || [b"OK".as_slice(), b"NO", b"BAD", b"BYE", b"PREAUTH"].iter().any(|word| second.eq_ignore_ascii_case(word))
+}
+
 /// Whether what comes after this text is a message's octets: the value of `BODY[]`, `BINARY[]` or `RFC822` in a FETCH response.
 fn is_body(text: &[u8]) -> bool {
     let Some(rest) = text.strip_prefix(b"* ") else { return false };
@@ -236,6 +245,14 @@ mod tests {
             assert_eq!(frames(LIMITS, &[&DIALOGUE[..cut], &DIALOGUE[cut..]]), expected, "cut at {cut}");
         }
         assert_eq!(frames(LIMITS, &DIALOGUE.chunks(1).collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn a_status_has_words_and_no_literals() {
+        for line in ["* OK see {3}", "A1 no why {12}", "+ send {0}", "* BYE {1}"] {
+            assert_eq!(frames(LIMITS, &[line.as_bytes(), b"\r\nA2 OK x\r\n"])[0], Frame::Response(line.as_bytes().to_vec()));
+        }
+        assert_eq!(frames(LIMITS, &[b"* LIST () NIL {2}\r\nOK\r\n"]), [Frame::Response(b"* LIST () NIL {2}\r\nOK".to_vec())]);
     }
 
     #[test]

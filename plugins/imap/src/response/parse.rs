@@ -24,8 +24,8 @@ pub enum Response {
     Namespace(Namespaces),
     /// `LIST`.
     List(Mailbox),
-    /// `STATUS`: the name, and item by item in capitals.
-    Status(Vec<u8>, Vec<(String, u64)>),
+    /// `STATUS`: the name, item by item in capitals, and `MAILBOXID` (RFC 8474 section 4.2).
+    Status(Vec<u8>, Vec<(String, u64)>, Option<String>),
     /// `SEARCH`.
     Search(Vec<u32>),
     /// `ESEARCH` with the tag that it answers and its `ALL`.
@@ -80,6 +80,9 @@ pub struct Mailbox {
     /// The name as the server wrote it.
     pub name: Vec<u8>,
 }
+
+/// Numbers by their items, and `MAILBOXID`.
+type StatusItems = (Vec<(String, u64)>, Option<String>);
 
 /// Octets of an unreadable response that are shown.
 const SHOWN_OCTETS: usize = 200;
@@ -149,7 +152,8 @@ impl Response {
             "STATUS" => {
                 let name = scanner.astring()?;
                 scanner.spaces();
-                Self::Status(name, status_items(scanner)?)
+                let (items, id) = status_items(scanner)?;
+                Self::Status(name, items, id)
             }
             "SEARCH" => {
                 let mut numbers = Vec::new();
@@ -219,28 +223,36 @@ fn read_esearch(scanner: &mut Scanner<'_>) -> Option<Response> {
     Some(Response::Esearch(tag, all))
 }
 
-fn status_items(scanner: &mut Scanner<'_>) -> Option<Vec<(String, u64)>> {
+fn status_items(scanner: &mut Scanner<'_>) -> Option<StatusItems> {
     if !scanner.pass(b'(') {
         return None;
     }
-    let mut items = Vec::new();
+    let (mut items, mut id) = (Vec::new(), None);
     loop {
         scanner.spaces();
         if scanner.pass(b')') {
-            return Some(items);
+            return Some((items, id));
         }
         let name = String::from_utf8_lossy(scanner.atom()?).to_ascii_uppercase();
         scanner.spaces();
         match scanner.number() {
             Some(number) => items.push((name, number)),
-            None => {
-                scanner.value()?;
-            }
+            None => match scanner.value()? {
+                Value::List(values) if name == "MAILBOXID" => id = values.first().and_then(object_id),
+                _ => {}
+            },
         }
         if items.len() > scanner.limits().list_items {
             return None;
         }
     }
+}
+
+/// An id of RFC 8474 section 7: 1 to 255 letters, digits, `_` and `-`.
+fn object_id(value: &Value) -> Option<String> {
+    let Value::Atom(id) = value else { return None };
+    let is_id = (1..=255).contains(&id.len()) && id.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-'));
+    if is_id { String::from_utf8(id.clone()).ok() } else { None }
 }
 
 impl Status {

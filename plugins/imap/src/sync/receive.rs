@@ -25,6 +25,9 @@ const LOW_WATER: usize = 2_000;
 const LABELS: usize = 60;
 const LABEL_OCTETS: usize = 1_000;
 
+/// Commands under way at the beginning.
+const FIRST_DEPTH: usize = 3;
+
 /// Messages in a row that the server refuses, after which the server is thought to be at fault and not the messages.
 const REFUSED_IN_ROW: u32 = 50;
 
@@ -59,6 +62,10 @@ pub(super) struct Receive {
     /// To be asked for again, one by one.
     again: VecDeque<(u32, Attempt)>,
     commands: VecDeque<Fetching>,
+    /// How many of them may be under way.
+    depth: usize,
+    /// One ended since the line was looked at.
+    has_answer: bool,
     body: Option<Streaming>,
     /// A body is over and the response around it is not: only its end shows that the octets were counted right.
     ended: Option<(Token, u64)>,
@@ -166,6 +173,8 @@ impl Receive {
             identified: VecDeque::new(),
             again: VecDeque::new(),
             commands: VecDeque::new(),
+            depth: FIRST_DEPTH.min(session.settings.pipeline),
+            has_answer: false,
             body: None,
             ended: None,
             in_tail: None,
@@ -235,7 +244,7 @@ impl Receive {
             let ids = uids.iter().map(u32::to_string).collect();
             self.asking = Some((actions.ask(Question::Unseen(place.scope.clone(), ids)), uids));
         }
-        while self.commands.len() < place.session.settings.pipeline {
+        while self.commands.len() < self.depth {
             let Some((uids, attempt)) = self.next_batch(place.session.settings.batch_messages) else { break };
             let command = match attempt {
                 Attempt::Facts => command::fetch_facts(&uids, place.session.further_items()),
@@ -250,6 +259,14 @@ impl Receive {
         let is_due = self.messages_since >= settings.checkpoint_messages || self.octets_since >= settings.checkpoint_octets;
         if is_due && place.is_settled && self.checkpoint.is_none() {
             self.ask_checkpoint(place.scope, actions);
+        }
+    }
+
+    /// What a read gave was taken in. `is_quiet`: it ended with a whole response. Where that was the end of a command and nothing of the next one's answer came
+    /// with it, the line may have run dry, and more commands are sent ahead: the farther the server is, and the less each brings, the more. `most`: of all.
+    pub(super) fn look_at_line(&mut self, is_quiet: bool, most: usize) {
+        if std::mem::take(&mut self.has_answer) && is_quiet && self.commands.len() + 1 >= self.depth {
+            self.depth = (self.depth + 1).min(most);
         }
     }
 

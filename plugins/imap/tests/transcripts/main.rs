@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
+mod ahead;
 mod append;
 mod fetch;
 mod list;
 mod mutate;
 mod odd;
 mod prepare;
+mod renamed;
 mod resync;
+mod rev2;
 mod stable;
 mod sync;
 mod watch;

@@ -156,6 +156,7 @@ impl Receive {
     fn reply(&mut self, tag: Tag, status: &Status, place: &Place<'_>, actions: &mut Actions) -> Result<(), Error> {
         let Some(at) = self.commands.iter().position(|command| command.tag == tag) else { return Ok(()) };
         let Some(command) = self.commands.remove(at) else { return Ok(()) };
+        self.has_answer = true;
         let refusal = (status.condition != Condition::Ok).then(|| refusal::error(status));
         if let Some(error) = refusal.as_ref().filter(|error| refusal::is_passing(error))
             && command.uids.iter().any(|uid| self.is_waiting(uid))
