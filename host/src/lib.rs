@@ -10,6 +10,7 @@
 //! | [`model`], [`fault`], [`limits`], [`secret`], [`clock`] | plain data |
 //! | [`home`] | where everything lies, and who owns it |
 //! | [`net`] | sockets, TLS, the preambles of the line protocols, sign-in, HTTP |
+//! | [`oauth`] | access tokens: grants, renewal, who signed in |
 //! | [`store`] | sealed records and spool segments, the committer, keys |
 //! | [`connector`] | component files, approval, the sandbox, the contract's interfaces |
 //! | [`sink`] | where stored mail goes on to |
@@ -29,6 +30,7 @@ pub mod home;
 pub mod limits;
 pub mod model;
 pub mod net;
+pub mod oauth;
 pub mod secret;
 pub mod sink;
 pub mod store;

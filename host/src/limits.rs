@@ -211,6 +211,18 @@ pub const HTTP_IDLE: Duration = Duration::from_secs(30);
 /// How long an HTTP connection may take to be ready again after a response.
 pub const HTTP_READY: Duration = Duration::from_millis(100);
 
+/// The longest answer of an authorization server, in octets: tokens are a few KiB.
+pub const OAUTH_ANSWER_OCTETS: u64 = 256 << 10;
+
+/// The most requests of one account to its authorization server at once.
+pub const OAUTH_EXCHANGES: usize = 2;
+
+/// The most that a command may print that prints a token, in octets.
+pub const OAUTH_COMMAND_OCTETS: usize = 64 << 10;
+
+/// How long such a command may take.
+pub const OAUTH_COMMAND_TIME: Duration = Duration::from_secs(60);
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {

@@ -6,5 +6,7 @@ pub mod mechanism;
 pub mod message;
 pub mod name;
 pub mod network;
+pub mod oauth;
+pub mod provider;
 pub mod quirk;
 pub mod sink;

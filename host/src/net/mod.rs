@@ -9,6 +9,7 @@
 //! | [`preamble`] | the line protocols up to the signed-in state, as machines without I/O |
 //! | [`sasl`] | what a mechanism puts on the wire |
 //! | [`line`](mod@line) | the ready connection that a connector is given |
+//! | [`loopback`] | one answer from a browser on this machine |
 //! | [`allow`] | what a connector may ask of HTTP |
 //! | [`http`] | requests to approved origins |
 
@@ -18,6 +19,7 @@ pub mod dial;
 pub mod fuzz;
 pub mod http;
 pub mod line;
+pub mod loopback;
 pub mod observe;
 pub mod preamble;
 pub mod proxy;
