@@ -17,11 +17,8 @@ use super::peers;
 /// As many as a maildrop in use holds.
 const MESSAGES: usize = 10_000;
 
-/// As many as fetchmail and getmail6 get, which ask for every message by itself and wait: their figures are scaled, and say so.
-const SAMPLE: usize = 1_000;
-
-/// Whose maildrop the sample is.
-const SAMPLE_USER: &str = "sample";
+/// Whose maildrops have fewer messages, for clients that ask for every message by itself and wait: their figures are scaled, and say so.
+const SAMPLES: [(&str, usize); 2] = [("thousand", 1_000), ("hundred", 100)];
 
 /// Who receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +46,16 @@ struct Row {
 
 /// The part `pop3`.
 pub(super) fn run(ground: &Ground) -> Result<()> {
-    let dovecot = Setup::default().folder(&ground.memory).user(SAMPLE_USER, PASSWORD).start();
+    let setup = SAMPLES.iter().fold(Setup::default().folder(&ground.memory), |setup, (user, _)| setup.user(user, PASSWORD));
+    let dovecot = setup.start();
     let messages: Vec<_> = super::imap::messages(MESSAGES).collect();
     dovecot.deliver(USER, "INBOX", &messages);
-    dovecot.deliver(SAMPLE_USER, "INBOX", messages.get(..SAMPLE).unwrap_or_default());
-    drop(messages);
     // Dovecot's own indexes and caches are made by the first who reads.
-    let _ = discard(&dovecot, SAMPLE_USER)?;
+    for (user, messages_of_it) in SAMPLES {
+        dovecot.deliver(user, "INBOX", messages.get(..messages_of_it).unwrap_or_default());
+        discard(&dovecot, user)?;
+    }
+    drop(messages);
     let (count, octets) = discard(&dovecot, USER)?;
     println!("{count} messages, {:.1} MB on the wire, {} rounds", octets as f64 / 1e6, ground.rounds);
 
@@ -67,9 +67,12 @@ pub(super) fn run(ground: &Ground) -> Result<()> {
             row.first.push(took);
         }
     }
-    for client in [Client::Fetchmail, Client::Getmail] {
-        let sampled = once(client, ground, &dovecot, SAMPLE as u64, &mut Vec::new())?.scaled(count as f64 / SAMPLE as f64);
-        rows.push(Row { client, first: vec![sampled], again: Vec::new() });
+    for (client, (_, sample)) in [Client::Fetchmail, Client::Getmail].into_iter().zip(SAMPLES) {
+        match once(client, ground, &dovecot, sample as u64, &mut Vec::new()) {
+            Ok(took) => rows.push(Row { client, first: vec![took.scaled(count as f64 / sample as f64)], again: Vec::new() }),
+            // getmail6 starts a process for every message, and on a busy machine misses the end of one, for which it waits until it gives up.
+            Err(error) => println!("{} is left out: {error:#}", client.name()),
+        }
     }
     report(&rows, count, octets);
     Ok(())
@@ -117,8 +120,8 @@ impl Client {
             Self::Mpop => "mpop, Maildir",
             Self::Store => "postrider, sealed store",
             Self::StoreAndMaildir => "postrider, sealed store, Maildir",
-            Self::Fetchmail => "fetchmail, file (scaled sample)",
-            Self::Getmail => "getmail6, Maildir (scaled sample)",
+            Self::Fetchmail => "fetchmail, file (1,000, scaled)",
+            Self::Getmail => "getmail6, Maildir (100, scaled)",
         }
     }
 
@@ -146,7 +149,7 @@ impl Client {
             }
             Self::Fetchmail => {
                 let program = peers::debian("fetchmail", "fetchmail")?;
-                let file = configuration(place, "fetchmailrc", &fetchmailrc(&port, &ca, place))?;
+                let file = configuration(place, "fetchmailrc", &fetchmailrc(&port, &ca, SAMPLES[0].0, place))?;
                 let arguments = ["--fetchmailrc", &file, "--silent"].map(str::to_owned).to_vec();
                 Ok(Prepared { program, arguments, maildir: None, user: None })
             }
@@ -155,7 +158,7 @@ impl Client {
                 let authority = place.join("ca.pem");
                 make_maildir(&maildir)?;
                 fs::copy(&ca, &authority).context("copy the authority")?;
-                let file = configuration(place, "getmailrc", &getmailrc(&port, place))?;
+                let file = configuration(place, "getmailrc", &getmailrc(&port, SAMPLES[1].0, place))?;
                 // It refuses to run as root: then it is `nobody`, who has a folder with all that it needs.
                 let user = rustix::process::geteuid().is_root().then_some(NOBODY);
                 if let Some(user) = user {
@@ -212,7 +215,7 @@ delivery maildir {place}/Maildir
     )
 }
 
-fn fetchmailrc(port: &str, ca: &str, place: &Path) -> String {
+fn fetchmailrc(port: &str, ca: &str, user: &str, place: &Path) -> String {
     let place = place.display();
     format!(
         "\
@@ -220,13 +223,13 @@ set no bouncemail
 set idfile \"{place}/ids\"
 set pidfile \"{place}/pid\"
 poll localhost protocol POP3 port {port}
-user \"{SAMPLE_USER}\" password \"{PASSWORD}\" is \"nobody\" here
+user \"{user}\" password \"{PASSWORD}\" is \"nobody\" here
 ssl sslcertck sslcertfile \"{ca}\" keep fetchall no rewrite bsmtp \"{place}/mail\"
 "
     )
 }
 
-fn getmailrc(port: &str, place: &Path) -> String {
+fn getmailrc(port: &str, user: &str, place: &Path) -> String {
     let place = place.display();
     format!(
         "\
@@ -234,7 +237,7 @@ fn getmailrc(port: &str, place: &Path) -> String {
 type = SimplePOP3SSLRetriever
 server = localhost
 port = {port}
-username = {SAMPLE_USER}
+username = {user}
 password = {PASSWORD}
 ca_certs = {place}/ca.pem
 [destination]
@@ -273,7 +276,6 @@ fn report(rows: &[Row], count: u64, octets: u64) {
         let took = measure::median(again);
         println!("{:<34} {:>7.2} s wall, {:.2} s CPU", client.name(), took.wall.as_secs_f64(), took.cpu.as_secs_f64());
     }
-    println!("\nscaled: {SAMPLE} of {count} messages, once");
 }
 
 #[cfg(test)]
@@ -282,10 +284,10 @@ mod tests {
 
     #[test]
     fn the_floor_reads_everything() {
-        let dovecot = Setup::default().user(SAMPLE_USER, PASSWORD).start();
+        let dovecot = Setup::default().user("other", PASSWORD).start();
         let messages: Vec<_> = super::super::imap::messages(60).collect();
-        dovecot.deliver(SAMPLE_USER, "INBOX", &messages);
-        assert_eq!(discard(&dovecot, SAMPLE_USER).unwrap().0, 60);
+        dovecot.deliver("other", "INBOX", &messages);
+        assert_eq!(discard(&dovecot, "other").unwrap().0, 60);
         assert_eq!(discard(&dovecot, USER).unwrap().0, 0);
     }
 }

@@ -57,7 +57,8 @@ pub(in crate::net) fn refusals_of(der: &[u8]) -> Vec<Fault> {
 pub(in crate::net) fn mind_the_port(peer: Peer<'_>) -> String {
     match peer.security {
         Security::Tls => format!(
-            "check that port {} speaks TLS from the first octet, as 993 does; if it wants STARTTLS, as 143 does, try `--security starttls`",
+            "check that port {} speaks TLS from the first octet, as 993, 995 and 465 do; if it wants STARTTLS, as 143, 110 and 587 do, try \
+             `--security starttls`",
             peer.port
         ),
         Security::Starttls | Security::None => "the server agreed to STARTTLS and then did not do it: tell its operator".to_owned(),
@@ -69,7 +70,7 @@ fn not_tls(error: &Error, message: &InvalidMessage, peer: Peer<'_>, fault: Fault
     let clear_text = matches!(message, InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion);
     match peer.security {
         Security::Tls if clear_text => Fault { kind: Kind::Misconfigured, ..fault }.because(error).with_remedy(format!(
-            "the server does not speak TLS on port {}: try `--security starttls`, or the server's TLS port, usually 993",
+            "the server does not speak TLS on port {}: try `--security starttls`, or the server's TLS port (IMAP 993, POP3 995, submission 465)",
             peer.port
         )),
         Security::Starttls if clear_text => fault.because(error).with_remedy(
