@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let packages = project::packages()?;
         let arguments = [&["test"], &project::selection(&packages.native)[..], &["--lib", "store::tests::", "--", "--nocapture"]].concat();
         let mut command = project::cargo(&arguments)?;
-        command.env("POSTRIDER_SOAK_ROUNDS", rounds.to_string());
+        command.env("POSTRIDER_SOAK_ROUNDS", rounds.to_string()).env("POSTRIDER_SOAK_SEED", seed());
         project::finish(&mut command)
     })?;
     suites.run(&format!("{rounds} rounds of kill -9"), || {
@@ -36,4 +36,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     })?;
     suites.passed();
     Ok(())
+}
+
+/// The one that is asked for, else another one each time. The rounds print it: they can be had again.
+fn seed() -> String {
+    std::env::var("POSTRIDER_SOAK_SEED").unwrap_or_else(|_| std::process::id().to_string())
 }
