@@ -176,7 +176,8 @@ async fn large(folder: &Path) -> Outcome<()> {
 
 async fn open_store(place: &Path) -> Outcome<(Store, Intake)> {
     let store = Store::open(&place.join("store"), KeySource::File(place.join("master.key"))).await?;
-    let account = Account { id: AccountId(1), name: "bench".parse()?, receive: None, created: Timestamp::now(), keep: Keep::Forever };
+    let account =
+        Account { id: AccountId(1), name: "bench".parse()?, receive: None, send: None, created: Timestamp::now(), keep: Keep::Forever };
     store.put_account(account, Vec::new()).await?;
     let intake = store.intake(AccountId(1));
     Ok((store, intake))

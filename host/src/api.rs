@@ -11,9 +11,11 @@ mod secret_field;
 mod server;
 pub mod service;
 mod socket;
+mod upload;
 
 pub use client::Client;
 pub use event::{Event, Events};
 pub use reply::*;
 pub use request::*;
 pub use server::{Execute, Server};
+pub use upload::{Upload, Uploads};

@@ -16,6 +16,7 @@ mod progress;
 mod receive;
 mod report;
 mod run;
+mod send;
 mod sink;
 mod status;
 mod store;
@@ -40,7 +41,7 @@ use crate::fault::{Fault, Kind};
 #[command(
     name = "postrider",
     version,
-    about = "Receive mail through sandboxed connectors into a sealed store",
+    about = "Receive and send mail through sandboxed connectors, into a sealed store",
     after_help = "Exit codes: `postrider help exit-codes` lists what each one means.",
     propagate_version = true,
     disable_help_subcommand = false,
@@ -81,6 +82,8 @@ enum Command {
     Account(account::Command),
     /// Receive new mail, one pass
     Receive(receive::Arguments),
+    /// Send messages that are there already, and say what became of each recipient
+    Send(Box<send::Arguments>),
     /// Stored messages
     #[command(subcommand)]
     Message(message::Command),
@@ -169,6 +172,7 @@ impl Command {
             Self::Connector(command) => command.run(context).await.map(|()| 0),
             Self::Account(command) => command.run(context).await.map(|()| 0),
             Self::Receive(arguments) => arguments.run(context).await,
+            Self::Send(arguments) => arguments.run(context).await,
             Self::Message(command) => command.run(context).await.map(|()| 0),
             Self::Sink(command) => command.run(context).await.map(|()| 0),
             Self::Run => run::run(context).await.map(|()| 0),
@@ -229,6 +233,15 @@ mod tests {
             "postrider account test help",
             "postrider receive",
             "postrider --json receive help desk --folder INBOX --folder Sent --wait",
+            "postrider account add out --send smtp --send-server mail.example.com --send-security starttls --send-user me --send-password-stdin",
+            "postrider account add both --receive imap --server a --user u --send smtp --send-server b --send-same-credentials",
+            "postrider account edit both --send-proxy= --send-no-pins --send-quirk no-ehlo-after-sign-in",
+            "postrider account edit both --no-send",
+            "postrider account edit both --no-receive --send-ask-password --send-set limit.handles=32",
+            "postrider send --raw --account help --from a@example.com --to b@example.com --to c@example.com m.eml -",
+            "postrider send --raw --account help --from= --to b@example.com --notify success,failure --ret hdrs --envid x --requiretls",
+            "postrider send --acknowledge",
+            "postrider send --acknowledge abc def",
             "postrider message list --account help --folder INBOX --limit 5",
             "postrider message show aaaaaaaaaaaaaaaaaaaaaaaaaa",
             "postrider message export aaaaaaaaaaaaaaaaaaaaaaaaaa --output m.eml",
@@ -272,6 +285,10 @@ mod tests {
             "postrider account edit help --network 10.0.0.0/33",
             "postrider account edit help --tls-min 1.1",
             "postrider account edit help --client-key k.pem",
+            "postrider account edit both --no-send --send smtp",
+            "postrider account edit both --send-user me --send-same-credentials",
+            "postrider send --account help --from a@example.com --to b@example.com",
+            "postrider send --raw --account help --from a@example.com",
             "postrider message show nothing",
             "postrider sink add inbox",
             "postrider recieve",

@@ -63,13 +63,15 @@ pub enum Kind {
     KeyWrong,
     /// The keyring is older than the records: a rotation made keys that it lacks.
     KeyOutdated,
+    /// A message may have been taken over by the server, or not: nobody can tell.
+    Unsettled,
     /// A fault of this program.
     Bug,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Unreachable,
@@ -96,6 +98,7 @@ impl Kind {
         Self::KeyUnavailable,
         Self::KeyWrong,
         Self::KeyOutdated,
+        Self::Unsettled,
         Self::Bug,
     ];
 
@@ -122,6 +125,7 @@ impl Kind {
             Self::Misconfigured => 19,
             Self::StaleCursor => 20,
             Self::Gone => 21,
+            Self::Unsettled => 22,
             Self::InUse => 30,
             Self::Storage => 31,
             Self::Damaged => 32,

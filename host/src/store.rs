@@ -7,6 +7,7 @@
 //! | `apply`, `index` | a checkpoint as changes to records; adoption |
 //! | `retain` | what need not be kept any longer |
 //! | `compact` | what is garbage in the spool, freed |
+//! | `scratch` | octets that a process needs for a while |
 //! | `committer`, `transaction`, `watermark` | how changes become durable |
 //! | `records`, `record`, `layout`, `set_hash` | the record tree: sled, contents, keys, a hash of all |
 //! | `spool` | bodies in segments |
@@ -30,6 +31,7 @@ pub use read::BodyReader;
 pub use repair::RepairReport;
 pub use retain::{Retained, Retention};
 pub use rotate::Rotated;
+pub use scratch::{PutAside, Scratch, ScratchReader};
 pub use status::{CheckProgress, CheckReport, Counts, Finding, FolderState, KeyState, Progress, Status, SummaryPage};
 
 use crate::clock::Timestamp;
@@ -62,6 +64,7 @@ mod records;
 mod repair;
 mod retain;
 mod rotate;
+mod scratch;
 mod seal;
 mod set_hash;
 mod shared;

@@ -29,5 +29,6 @@ mod repair;
 mod sandbox;
 mod scene;
 mod sign_in;
+mod smtp;
 mod tls;
 mod words;

@@ -6,6 +6,7 @@ mod imap;
 mod measure;
 mod peers;
 mod pop3;
+mod smtp;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::{connectors, setup, toolchain};
 
 /// The hidden verb that is the reader that discards, as a process of its own so that it is measured like the others.
 pub(crate) const READER: &str = "bench-reader";
+/// The hidden verb that is the writer of the part `smtp`.
+pub(crate) const WRITER: &str = smtp::WRITER;
 const ROUNDS: usize = 3;
 
 /// One comparison.
@@ -28,8 +31,12 @@ struct Part {
 }
 
 /// In the order in which all of them run.
-const PARTS: &[Part] =
-    &[Part { name: "imap", run: imap::run }, Part { name: "pop3", run: pop3::run }, Part { name: "store", run: store::run }];
+const PARTS: &[Part] = &[
+    Part { name: "imap", run: imap::run },
+    Part { name: "pop3", run: pop3::run },
+    Part { name: "smtp", run: smtp::run },
+    Part { name: "store", run: store::run },
+];
 
 /// What every part stands on.
 struct Ground {
@@ -40,7 +47,7 @@ struct Ground {
     rounds: usize,
 }
 
-/// `cargo xtask bench [imap | pop3 | store] [ROUNDS]`.
+/// `cargo xtask bench [imap | pop3 | smtp | store] [ROUNDS]`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (name, rounds) = match arguments {
         [] => (None, None),
@@ -79,6 +86,11 @@ pub(crate) fn reader(arguments: &[String]) -> Result<()> {
     let (count, octets) = imap.discard_bodies();
     println!("{count} {octets}");
     Ok(())
+}
+
+/// The pipelining writer: `bench-writer PORT CA-FILE FOLDER`.
+pub(crate) fn writer(arguments: &[String]) -> Result<()> {
+    smtp::write(arguments)
 }
 
 impl Ground {

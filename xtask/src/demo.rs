@@ -6,13 +6,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use harness::corpus;
-use harness::dovecot::{Dovecot, PASSWORD, USER};
+use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
 
 use crate::project::{self, Profile};
 use crate::{connectors, setup, toolchain};
 
 /// As many as a person's inbox shows.
 const MESSAGES: usize = 400;
+/// Of the user of the server, where a message is sent.
+const ADDRESS: &str = "help@example.com";
 /// How many messages are shown.
 const SHOWN: usize = 12;
 
@@ -36,7 +38,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let program = Program { binary, home: folder.join("home") };
 
     println!("\nStarting a Dovecot on loopback with {MESSAGES} messages in the inbox of `{USER}`.");
-    let dovecot = Dovecot::start();
+    let dovecot = Setup::default().settings("auth_username_format = %Ln\n").start();
     dovecot.deliver(USER, "INBOX", &corpus::messages(corpus::SEED, MESSAGES).collect::<Vec<_>>());
     let maildir = folder.join("Maildir");
     let result = program.tour(&dovecot, &maildir);
@@ -64,8 +66,22 @@ impl Program {
         self.run(&["sink", "add", "files", "--maildir", maildir])?;
         self.run(&["receive", "demo"])?;
         self.show_list()?;
+        self.send_and_receive(dovecot, ca)?;
         self.run(&["status"])?;
         self.run(&["store", "check"])
+    }
+
+    /// A message that goes out and comes back: handed to the server's mail store by LMTP, which anybody may start, unlike a Postfix.
+    fn send_and_receive(&self, dovecot: &Dovecot, ca: &str) -> Result<()> {
+        let port = dovecot.lmtp.to_string();
+        let send = ["account", "edit", "demo", "--send", "lmtp", "--send-server", "localhost", "--send-port", &port, "--send-user="];
+        self.run(&[&send[..], &["--send-security", "starttls", "--send-ca", ca]].concat())?;
+        let message = format!(
+            "From: {ADDRESS}\r\nTo: {ADDRESS}\r\nSubject: There and back again\r\nMessage-ID: <demo@example.com>\r\n\r\nHello.\r\n"
+        );
+        self.run_with_input(&["send", "--raw", "--account", "demo", "--from", ADDRESS, "--to", ADDRESS], &message)?;
+        self.run(&["receive", "demo"])?;
+        self.run(&["message", "list", "--limit", "1"])
     }
 
     fn run(&self, arguments: &[&str]) -> Result<()> {

@@ -23,10 +23,11 @@ cargo xtask VERB
   test [--fast] [FILTER]  every test there is: lints, unit tests, end-to-end tests against real servers
                           --fast leaves out 10,000 messages and the rounds of kill -9
                           FILTER runs only the tests whose names contain it
-  demo                    build, start a Dovecot, receive a mailbox, show it
+  demo                    build, start a Dovecot, receive a mailbox, show it, send a message and receive it back
   soak [ROUNDS]           kill -9 at random points of `receive`, 1,000 times
   bench [PART] [ROUNDS]   all parts, or one: imap (receive 10,000 messages, beside mbsync, getmail6 and a reader that discards),
                           pop3 (the same, beside mpop, fetchmail and getmail6),
+                          smtp (send 2,000 messages, beside nodemailer, msmtp and a writer that pipelines on one connection),
                           store (by itself, beside sled and files)
   connectors              build the first-party connectors to where a built binary finds them
   dist                    the archive that an operator unpacks
@@ -63,6 +64,7 @@ fn run(arguments: &[String]) -> Result<()> {
             Ok(())
         }
         bench::READER => bench::reader(rest),
+        bench::WRITER => bench::writer(rest),
         other => bail!("no verb `{other}`\n\n{HELP}"),
     }
 }

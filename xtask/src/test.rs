@@ -7,7 +7,7 @@ use crate::toolchain::TARGET;
 use crate::{connectors, project, setup, toolchain};
 
 /// What `--fast` leaves out: minutes, where the rest takes seconds.
-const SLOW: &[&str] = &["receive::ten_thousand", "reception::ten_thousand", "large::a_hundred_thousand", "kill::"];
+const SLOW: &[&str] = &["receive::ten_thousand", "reception::ten_thousand", "sending::ten_thousand", "large::a_hundred_thousand", "kill::"];
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "postrider-tests";

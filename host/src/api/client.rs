@@ -13,6 +13,7 @@ use super::link::{FrameReader, FrameWriter, LinkError};
 use super::reply::Reply;
 use super::request::Request;
 use super::socket;
+use super::upload::{Upload, Uploads};
 use crate::fault::{Fault, Kind};
 use crate::home::{Owner, Paths};
 
@@ -52,13 +53,13 @@ impl Client {
         }
     }
 
-    /// Ask for `request`; its events go to `events`. When `stop` is cancelled the daemon is asked to stop, and its answer is
-    /// still waited for.
+    /// Ask for `request`; its events go to `events`, and `uploads` to it. When `stop` is cancelled, or whoever hands over goes away, the
+    /// daemon is asked to stop, and its answer is still waited for.
     ///
     /// # Errors
     /// What the request failed with, or [`Kind::Unreachable`] where the daemon ended before it answered.
-    pub async fn call(mut self, request: Request, events: Events, stop: CancellationToken) -> Result<Reply, Fault> {
-        self.exchange(request, events, stop).await.unwrap_or_else(|error| {
+    pub async fn call(mut self, request: Request, events: Events, uploads: Uploads, stop: CancellationToken) -> Result<Reply, Fault> {
+        self.exchange(request, events, uploads, stop).await.unwrap_or_else(|error| {
             let fault = Fault::new(Kind::Unreachable, "hear the daemon's answer").because(&error);
             Err(fault.with_remedy("see the daemon's log, and `postrider status` for what was done"))
         })
@@ -72,12 +73,29 @@ impl Client {
         }
     }
 
-    async fn exchange(&mut self, request: Request, events: Events, stop: CancellationToken) -> Result<Result<Reply, Fault>, LinkError> {
+    async fn exchange(
+        &mut self,
+        request: Request,
+        events: Events,
+        mut uploads: Uploads,
+        stop: CancellationToken,
+    ) -> Result<Result<Reply, Fault>, LinkError> {
         self.writer.send(&Frame::Request(Box::new(request))).await?;
         let mut asked_to_stop = false;
         loop {
             let frame = tokio::select! {
                 frame = self.reader.next() => frame?,
+                upload = uploads.next() => {
+                    match upload {
+                        Some(Upload::Octets(octets)) => self.writer.send(&Frame::Octets(octets)).await?,
+                        Some(upload) => self.writer.send(&Frame::Upload(upload)).await?,
+                        None => {
+                            uploads = Uploads::none();
+                            stop.cancel();
+                        }
+                    }
+                    continue;
+                }
                 () = stop.cancelled(), if !asked_to_stop => {
                     asked_to_stop = true;
                     self.writer.send(&Frame::Cancel).await?;
@@ -89,7 +107,7 @@ impl Client {
                 Frame::Octets(octets) => Event::Octets(octets),
                 Frame::Reply(reply) => return Ok(Ok(*reply)),
                 Frame::Fault(fault) => return Ok(Err(*fault)),
-                Frame::Hello(_) | Frame::Request(_) | Frame::Cancel => return Err(LinkError::Closed),
+                Frame::Hello(_) | Frame::Request(_) | Frame::Cancel | Frame::Upload(_) => return Err(LinkError::Closed),
             };
             if let Err(fault) = events.send(event).await {
                 // Whoever asked has stopped listening: closing the connection cancels the request.

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::reply::{MessageView, StageView};
+use super::reply::{MessageView, SentView, StageView};
 use crate::fault::{Fault, Kind};
 use crate::flow::event::{Event as FlowEvent, Watcher};
+use crate::model::account::RoleKind;
 
 /// Events on their way; more make the request wait, so that a slow reader costs no memory.
 const QUEUED: usize = 64;
@@ -44,6 +45,10 @@ pub enum Event {
         /// Messages in all.
         total: u64,
     },
+    /// The next message to send is wanted; see [`Upload`](super::Upload).
+    Wanted,
+    /// What became of a message.
+    Sent(Box<SentView>),
     /// Something that a person wants to know: a sentence without a full stop.
     Note(String),
     /// The next octets of what is exported. Has a frame of its own on the control socket.
@@ -104,8 +109,14 @@ impl RequestWatcher {
 impl Watcher for RequestWatcher {
     fn event(&self, event: FlowEvent) {
         let stage = match event {
-            FlowEvent::Stage { account, report } => StageView::of(report, &account),
-            FlowEvent::Listed { took, outcome, .. } => StageView::new("folders", took, outcome),
+            FlowEvent::Stage { account, role, report } => StageView::of(role, report, &account),
+            FlowEvent::Probed { role, took, outcome, .. } => {
+                let stage = match role {
+                    RoleKind::Receive => "folders",
+                    RoleKind::Send => "abilities",
+                };
+                StageView::new(role, stage, took, outcome)
+            }
             FlowEvent::Note { words } => return self.events.progress(Event::Note(words)),
             event @ (FlowEvent::Folders { .. } | FlowEvent::Progress { .. } | FlowEvent::Delivered { .. }) => {
                 return self.events.progress(Event::Flow(event));

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::event::Event;
 use super::reply::Reply;
 use super::request::Request;
+use super::upload::Upload;
 use crate::fault::Fault;
 
 /// The version of everything after [`Frame::Hello`]; raised with every change that an older peer would misread.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The longest payload.
 pub(super) const PAYLOAD_OCTETS: usize = 4 << 20;
@@ -29,7 +30,9 @@ pub(super) enum Frame {
     Cancel,
     /// Server to client, any number.
     Event(Box<Event>),
-    /// Server to client, any number: exported octets.
+    /// Client to server, any number: what a request wants to be handed over.
+    Upload(Upload),
+    /// Server to client, any number: exported octets; client to server: octets of a message to send.
     Octets(Bytes),
     /// Server to client: it succeeded; the last frame.
     Reply(Box<Reply>),
@@ -81,6 +84,7 @@ impl Frame {
             Self::Octets(octets) => encode(5, octets, out),
             Self::Reply(reply) => encode_json(6, reply, out),
             Self::Fault(fault) => encode_json(7, fault, out),
+            Self::Upload(upload) => encode_json(8, upload, out),
         }
     }
 
@@ -108,6 +112,7 @@ impl Frame {
             5 => Self::Octets(payload),
             6 => Self::Reply(decode_json(kind, &payload)?),
             7 => Self::Fault(decode_json(kind, &payload)?),
+            8 => Self::Upload(decode_json(kind, &payload)?),
             unknown => return Err(FrameError::UnknownType(unknown)),
         };
         Ok(Some(frame))
@@ -150,6 +155,8 @@ mod tests {
             (".*", ".*").prop_map(|(operation, words)| Frame::Fault(Box::new(Fault::new(Kind::Gone, operation).with_words(words)))),
             Just(Frame::Reply(Box::new(Reply::Done))),
             Just(Frame::Request(Box::new(Request::Status))),
+            ".*".prop_map(|id| Frame::Upload(Upload::Told(id))),
+            Just(Frame::Upload(Upload::MessageEnd)),
         ]
     }
 

@@ -9,6 +9,7 @@ use super::secret_field;
 use crate::connector::inspection::Inspection;
 use crate::connector::registry::{Listed, Proposal};
 use crate::fault::Fault;
+use crate::model::account::RoleKind;
 use crate::model::name::AccountName;
 use crate::secret::Secret;
 use crate::store::{BackedUp, CheckReport, CompactReport, KeyState, RepairReport, Rotated};
@@ -16,11 +17,13 @@ use crate::store::{BackedUp, CheckReport, CompactReport, KeyState, RepairReport,
 mod account;
 mod message;
 mod pass;
+mod sent;
 mod status;
 
 pub use account::{AccountView, RoleView};
 pub use message::MessageView;
 pub use pass::{PassView, ReceivedView, StageView, TestView};
+pub use sent::{RecipientView, SentView, SubmissionView, VerdictWord};
 pub use status::{AccountStatus, SinkStatus, SinkView, StatusView};
 
 /// The answer to a request that succeeded.
@@ -43,6 +46,8 @@ pub enum Reply {
     Tested(TestView),
     /// What a pass did.
     Received(ReceivedView),
+    /// So many submissions are told of no more.
+    Acknowledged(u64),
     /// One message.
     Message(Box<MessageView>),
     /// One sink.
@@ -84,6 +89,39 @@ pub(super) fn naming(mut fault: Fault, account: &AccountName) -> Fault {
     }
     fault
 }
+
+/// As [`naming`], with the options that are this role's: `net` knows those of receiving.
+pub(super) fn naming_role(fault: Fault, account: &AccountName, role: RoleKind) -> Fault {
+    let mut fault = naming(fault, account);
+    if role == RoleKind::Send
+        && let Some(remedy) = &mut fault.remedy
+    {
+        for option in SERVER_OPTIONS {
+            *remedy = remedy.replace(&format!("--{option}"), &role.option(option));
+        }
+    }
+    fault
+}
+
+/// How the options about one role's server begin that remedies name.
+const SERVER_OPTIONS: [&str; 16] = [
+    "auth",
+    "ca",
+    "client-cert",
+    "client-key",
+    "connect-timeout-ms",
+    "local-address",
+    "network",
+    "password-stdin",
+    "pin",
+    "port",
+    "proxy",
+    "quirk",
+    "security",
+    "server",
+    "tls-min",
+    "user",
+];
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -141,5 +179,8 @@ mod tests {
             Fault::new(crate::fault::Kind::Unauthenticated, "sign in").with_remedy("`postrider account edit NAME --password-stdin`");
         let fault = naming(fault, &"help".parse().unwrap());
         assert_eq!(fault.remedy.as_deref(), Some("`postrider account edit help --password-stdin`"));
+        let fault = fault.with_remedy("`postrider account edit NAME --pin-key X --ca FILE`");
+        let fault = naming_role(fault, &"help".parse().unwrap(), RoleKind::Send);
+        assert_eq!(fault.remedy.as_deref(), Some("`postrider account edit help --send-pin-key X --send-ca FILE`"));
     }
 }

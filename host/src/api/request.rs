@@ -79,6 +79,20 @@ pub enum Request {
         /// Whether to wait for remote sinks too.
         wait: bool,
     },
+    /// Send messages that are handed over: an event for each, `Reply::Done`.
+    Send {
+        /// Whose server takes them.
+        account: AccountName,
+        /// To whom they go.
+        to: Box<SendTo>,
+        /// Connections at once.
+        connections: u32,
+    },
+    /// Somebody has heard of submissions that ended untold: `Reply::Acknowledged`.
+    SubmissionAcknowledge {
+        /// Which; empty: all of them.
+        ids: Vec<String>,
+    },
     /// Stored messages, the newest first: pages as events, then `Reply::Done`.
     MessageList {
         /// Only of this account.
@@ -180,6 +194,8 @@ impl Request {
             | Self::AccountShow { .. }
             | Self::AccountTest { .. }
             | Self::Receive { .. }
+            | Self::Send { .. }
+            | Self::SubmissionAcknowledge { .. }
             | Self::MessageList { .. }
             | Self::MessageShow { .. }
             | Self::MessageExport { .. }
@@ -198,11 +214,41 @@ impl Request {
     }
 }
 
-/// What an operator wrote about an account, with its password.
+/// To whom messages go, and what is asked of the servers on the way (RFC 3461, RFC 8689).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendTo {
+    /// The reverse path; empty for bounces.
+    pub sender: String,
+    /// RFC 5321 Mailboxes; 1 to 1,000.
+    pub recipients: Vec<String>,
+    /// NOTIFY: "never", or some of "success", "failure" and "delay" with commas.
+    pub notify: Option<String>,
+    /// ORCPT: "TYPE;ADDRESS", one a recipient or none.
+    pub original_recipients: Vec<String>,
+    /// RET: "full" or "hdrs".
+    pub ret: Option<String>,
+    /// ENVID.
+    pub envelope_id: Option<String>,
+    /// REQUIRETLS.
+    pub requires_tls: bool,
+}
+
+/// What an operator wrote about an account, with its secrets.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountChange {
     /// All but the secrets.
     pub form: Form,
+    /// Of the receiving role.
+    #[serde(default)]
+    pub receive: RoleSecrets,
+    /// Of the sending role.
+    #[serde(default)]
+    pub send: RoleSecrets,
+}
+
+/// The secrets of one role, as far as they are given anew.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSecrets {
     /// The password; none: leave the one that there is.
     #[serde(with = "secret_field", default)]
     pub secret: Option<Secret>,
@@ -217,5 +263,11 @@ pub struct AccountChange {
 impl fmt::Debug for AccountChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountChange").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RoleSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoleSecrets").finish_non_exhaustive()
     }
 }

@@ -17,6 +17,7 @@ use super::link::{FrameReader, FrameWriter, LinkError};
 use super::reply::Reply;
 use super::request::Request;
 use super::socket;
+use super::upload::{Upload, Uploads};
 use crate::fault::{Fault, Kind};
 use crate::home::Paths;
 
@@ -35,11 +36,11 @@ const LAST_UNREAD_TIME: Duration = Duration::from_secs(2);
 /// What carries requests out.
 #[async_trait]
 pub trait Execute: Send + Sync {
-    /// Carry out `request`. Ends soon with [`Kind::Cancelled`] once `stop` is cancelled, but never between a commit and its answer.
+    /// Carry out `request`, to which `uploads` may be handed over. Ends soon with [`Kind::Cancelled`] once `stop` is cancelled, but never between a commit and its answer.
     ///
     /// # Errors
     /// Whatever the request fails with.
-    async fn execute(&self, request: Request, events: Events, stop: CancellationToken) -> Result<Reply, Fault>;
+    async fn execute(&self, request: Request, events: Events, uploads: Uploads, stop: CancellationToken) -> Result<Reply, Fault>;
 }
 
 /// The control socket, bound.
@@ -132,11 +133,12 @@ impl Client {
         let stop = self.stop.clone();
         let Some(request) = stop.run_until_cancelled(self.ask()).await.transpose()?.flatten() else { return Ok(()) };
         let (events, queue) = Events::channel();
+        let (feed, uploads) = Uploads::channel();
         let Self { mut reader, mut writer, .. } = self;
-        let work = executor.execute(request, events, stop.clone());
+        let work = executor.execute(request, events, uploads, stop.clone());
         let ended = tokio::select! {
             ended = async { tokio::join!(work, forward(queue, &mut writer, &stop)) } => ended.0,
-            never = watch(&mut reader, &stop) => match never {},
+            never = watch(&mut reader, feed, &stop) => match never {},
         };
         send_last(&mut writer, ended, &stop).await
     }
@@ -187,9 +189,20 @@ async fn forward(mut queue: mpsc::Receiver<Event>, writer: &mut FrameWriter<Owne
     }
 }
 
-/// Cancel the request when the client says so, leaves, or speaks out of turn.
-async fn watch(reader: &mut FrameReader<OwnedReadHalf>, stop: &CancellationToken) -> std::convert::Infallible {
-    let _ = reader.next().await;
+/// Hand on what the client hands over. Cancel the request when it says so, leaves, or speaks out of turn.
+async fn watch(reader: &mut FrameReader<OwnedReadHalf>, feed: mpsc::Sender<Upload>, stop: &CancellationToken) -> std::convert::Infallible {
+    loop {
+        let upload = match reader.next().await {
+            Ok(Frame::Upload(upload)) => upload,
+            Ok(Frame::Octets(octets)) => Upload::Octets(octets),
+            _ => break,
+        };
+        // A request that wants nothing has dropped the other end.
+        if feed.send(upload).await.is_err() {
+            break;
+        }
+    }
+    drop(feed);
     stop.cancel();
     std::future::pending().await
 }

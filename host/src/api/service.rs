@@ -7,6 +7,7 @@ mod key;
 mod message;
 mod receive;
 mod run;
+mod send;
 mod sink;
 mod status;
 
@@ -23,6 +24,7 @@ use super::event::Events;
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Execute;
+use super::upload::Uploads;
 use crate::connector::registry::Registry;
 use crate::fault::{Fault, Kind};
 use crate::flow::host::{Edit, Host};
@@ -122,6 +124,7 @@ impl Service {
             Request::AccountShow { name } => self.account_show(name).await,
             Request::AccountTest { name } => self.account_test(name, events).await,
             Request::Receive { accounts, folders, wait: _ } => self.receive(accounts, folders, events).await,
+            Request::SubmissionAcknowledge { ids } => Ok(Reply::Acknowledged(self.host().marks.acknowledge(&ids).await?)),
             Request::MessageList { account, folder, limit } => self.message_list(account, folder, limit, events).await,
             Request::MessageShow { id } => self.message_show(id).await,
             Request::MessageExport { id } => self.message_export(id, events).await,
@@ -143,7 +146,13 @@ impl Service {
 
 #[async_trait]
 impl Execute for Service {
-    async fn execute(&self, request: Request, events: Events, stop: CancellationToken) -> Result<Reply, Fault> {
+    async fn execute(&self, request: Request, events: Events, uploads: Uploads, stop: CancellationToken) -> Result<Reply, Fault> {
+        if let Request::Send { account, to, connections } = request {
+            // As a change: a message that a server may have is seen to its end.
+            let sent = tokio::spawn(self.clone().send(account, *to, connections, events, uploads, stop)).await;
+            return sent.unwrap_or_else(|error| Err(Fault::new(Kind::Bug, "carry the request out").because(&error)));
+        }
+        drop(uploads);
         if request.is_change() {
             // A task of its own: whoever asked may leave, and the change is still made whole and noted.
             let changed = tokio::spawn(self.clone().change(request, events)).await;

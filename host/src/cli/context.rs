@@ -13,7 +13,7 @@ use super::output::Output;
 use super::report::Report;
 use super::unlock;
 use crate::api::service::Service;
-use crate::api::{Client, Event, Events, Execute, Reply, Request};
+use crate::api::{Client, Event, Events, Execute, Reply, Request, Uploads};
 use crate::connector::project::Sources;
 use crate::fault::{Fault, Kind};
 use crate::home::{Claim, Owner, Ownership, Paths};
@@ -66,15 +66,28 @@ impl Context {
     ///
     /// # Errors
     /// What the request fails with, or what hinders the one who would carry it out.
-    pub(super) async fn call(&self, request: Request, mut on_event: impl FnMut(Event) -> Result<(), Fault>) -> Result<Reply, Fault> {
+    pub(super) async fn call(&self, request: Request, on_event: impl FnMut(Event) -> Result<(), Fault>) -> Result<Reply, Fault> {
+        self.call_with(request, Uploads::none(), on_event).await
+    }
+
+    /// As [`call`](Self::call), with what is handed over to the request.
+    ///
+    /// # Errors
+    /// As of [`call`](Self::call).
+    pub(super) async fn call_with(
+        &self,
+        request: Request,
+        uploads: Uploads,
+        mut on_event: impl FnMut(Event) -> Result<(), Fault>,
+    ) -> Result<Reply, Fault> {
         let executor = self.executor().await?;
         let stop = CancellationToken::new();
         let (events, mut queue) = Events::channel();
         let work = async {
             match executor {
-                Executor::Daemon(client) => client.call(request, events, stop.clone()).await,
+                Executor::Daemon(client) => client.call(request, events, uploads, stop.clone()).await,
                 Executor::Own(service) => {
-                    let ended = service.execute(request, events, stop.clone()).await;
+                    let ended = service.execute(request, events, uploads, stop.clone()).await;
                     // Durable before anything is said to have worked.
                     let closed = service.close().await;
                     ended.and_then(|reply| closed.map(|()| reply))

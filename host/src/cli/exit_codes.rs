@@ -65,6 +65,7 @@ const fn meaning(kind: Kind) -> &'static str {
         Kind::KeyUnavailable => "The master key is missing, or cannot be used",
         Kind::KeyWrong => "The master key, passphrase or recovery key is not this store's",
         Kind::KeyOutdated => "The keyring is older than the records that a rotation rewrote",
+        Kind::Unsettled => "The server may have taken a message, or not",
         Kind::Bug => "Please report it",
     }
 }

@@ -28,6 +28,15 @@ impl Output {
         self.write(format!("{}\n", harmless_json(&document)).as_bytes())
     }
 
+    /// Print one of many documents: JSON on a line.
+    ///
+    /// # Errors
+    /// As of [`write`](Self::write).
+    pub(super) fn line<T: Serialize>(self, view: &T) -> Result<(), Fault> {
+        let document = serde_json::to_string(view).map_err(|error| Fault::new(Kind::Bug, "write JSON").because(&error))?;
+        self.write(format!("{}\n", harmless_json(&document)).as_bytes())
+    }
+
     /// Print octets as they are.
     ///
     /// # Errors

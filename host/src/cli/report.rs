@@ -92,6 +92,7 @@ pub(super) const fn heading(kind: Kind) -> &'static str {
         Kind::KeyUnavailable => "Master key not available",
         Kind::KeyWrong => "Wrong master key",
         Kind::KeyOutdated => "Keyring out of date",
+        Kind::Unsettled => "Taken over or not",
         Kind::Bug => "Fault of this program",
     }
 }

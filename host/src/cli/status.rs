@@ -6,7 +6,7 @@ use indicatif::HumanDuration;
 
 use super::context::{Context, unexpected};
 use super::text::{fields, octets, table};
-use crate::api::{AccountStatus, Reply, Request, SinkStatus, StatusView};
+use crate::api::{AccountStatus, Reply, Request, SinkStatus, StatusView, SubmissionView};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 
@@ -51,8 +51,26 @@ fn describe(status: &StatusView) -> String {
     let tables = [
         table(["ACCOUNT", "MESSAGES", "SIZE", "SET ASIDE", "COMPLETE AT", "STATE"], &accounts),
         table(["SINK", "PENDING", "STATE"], &sinks),
+        submissions(&status.submissions),
     ];
     tables.iter().filter(|table| !table.is_empty()).fold(head, |text, table| format!("{text}\n{table}"))
+}
+
+/// Messages of which nobody was told how their sending ended, and what to do about them.
+fn submissions(left: &[SubmissionView]) -> String {
+    let row = |one: &SubmissionView| {
+        let further = one.recipient_count.saturating_sub(one.recipients.len() as u64);
+        let further = if further == 0 { String::new() } else { format!(" and {further} more") };
+        let recipients = format!("{}{further}", one.recipients.join(", "));
+        let message_id = one.message_id.clone().unwrap_or_else(|| "-".to_owned());
+        [one.id.clone(), one.account.to_string(), recipients, message_id, one.at.to_rfc3339(), one.outcome.clone()]
+    };
+    let rows: Vec<_> = left.iter().map(row).collect();
+    let rows = table(["SUBMISSION", "ACCOUNT", "RECIPIENTS", "MESSAGE-ID", "AT", "OUTCOME"], &rows);
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("{rows}Of `unknown` ones the server may have taken the message; `postrider send --acknowledge` ends this list\n")
 }
 
 /// What it means that the clock was set back, and what to do.
@@ -81,6 +99,7 @@ fn state(account: &AccountStatus) -> String {
         (Some(state), Some(fault)) => format!("{state}: {}", in_a_line(fault)),
         (None, Some(fault)) => format!("failed: {}", in_a_line(fault)),
         (Some(state), None) => state.clone(),
+        (None, None) if !account.receives => "sends only".to_owned(),
         (None, None) if account.last_complete.is_none() => "never received".to_owned(),
         (None, None) => String::new(),
     }

@@ -183,7 +183,7 @@ macro_rules! kinds {
             match kind {
                 $(Kind::$name => Some(types::Failure::$name),)*
                 Kind::Usage | Kind::NotFound | Kind::InUse | Kind::Unapproved | Kind::ConnectorFailed
-                | Kind::Storage | Kind::Damaged | Kind::KeyUnavailable | Kind::KeyWrong | Kind::KeyOutdated | Kind::Bug => None,
+                | Kind::Storage | Kind::Damaged | Kind::KeyUnavailable | Kind::KeyWrong | Kind::KeyOutdated | Kind::Unsettled | Kind::Bug => None,
             }
         }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::connector::seam::CredentialBroker;
 use crate::fault::{Fault, Kind};
+use crate::model::account::{Account, RoleKind};
 use crate::model::name::{AccountId, AccountName};
 use crate::secret::Secret;
 use crate::store::Store;
@@ -13,13 +14,16 @@ pub struct VaultBroker {
     store: Store,
     account: AccountId,
     name: AccountName,
+    /// The endpoint of the session, and the name under which its secret lies in the vault.
+    endpoint: RoleKind,
+    secret: RoleKind,
 }
 
 impl VaultBroker {
-    /// For `account`.
+    /// For a session of `account` in the role `kind`.
     #[must_use]
-    pub fn new(store: Store, account: AccountId, name: AccountName) -> Self {
-        Self { store, account, name }
+    pub fn new(store: Store, account: &Account, kind: RoleKind) -> Self {
+        Self { store, account: account.id, name: account.name.clone(), endpoint: kind, secret: account.credentials_of(kind) }
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Secret>, Fault> {
@@ -30,7 +34,7 @@ impl VaultBroker {
 #[async_trait]
 impl CredentialBroker for VaultBroker {
     async fn line_secret(&self, endpoint: &str) -> Result<Option<Secret>, Fault> {
-        self.secret(endpoint).await
+        self.secret(if endpoint == self.endpoint.word() { self.secret.word() } else { endpoint }).await
     }
 
     async fn http_credential(&self, credential: &str) -> Result<Secret, Fault> {

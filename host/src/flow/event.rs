@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::model::account::RoleKind;
 use crate::model::name::{AccountName, SinkName};
 use crate::net::StageReport;
 
@@ -16,13 +17,17 @@ pub enum Event {
     Stage {
         /// Whose.
         account: AccountName,
+        /// For which of its roles.
+        role: RoleKind,
         /// Which, how long it took and what was found.
         report: StageReport,
     },
-    /// The last stage of testing an account: its folders were listed.
-    Listed {
+    /// The last stage of testing a role of an account: its folders were listed, or its server's abilities asked for.
+    Probed {
         /// Whose.
         account: AccountName,
+        /// For which of its roles.
+        role: RoleKind,
         /// How long it took.
         took: Duration,
         /// What was found, for people, or what went wrong.

@@ -10,14 +10,15 @@ use super::credentials::VaultBroker;
 use super::event::{Event, Watcher};
 use super::mailroom::{AccountMailroom, Tally};
 use super::standing::{LastPass, SinkFailure, Standings};
-use crate::account::{RECEIVE, RECEIVE_CLIENT_KEY, RECEIVE_PROXY};
+use super::submission::Marks;
 use crate::clock::Timestamp;
 use crate::connector::approval::{Approval, Wishes};
 use crate::connector::manifest::Manifest;
 use crate::connector::registry::Registry;
-use crate::connector::{CacheFolder, Engine, HttpAccess, Prepared, ReceivingSession, SessionContext};
+use crate::connector::seam::Committing;
+use crate::connector::{CacheFolder, Engine, HttpAccess, Prepared, ReceivingSession, SendingSession, SessionContext};
 use crate::fault::{Fault, Kind};
-use crate::model::account::{Account, Role};
+use crate::model::account::{Account, Role, RoleKind};
 use crate::model::endpoint::{Endpoint, Held};
 use crate::model::name::{AccountId, AccountName, ConnectorId, SinkName};
 use crate::model::sink::Sink;
@@ -48,6 +49,8 @@ pub struct Host {
     pub registry: Arc<Registry>,
     /// How each account stands while a daemon runs.
     pub standings: Standings,
+    /// What servers may have become responsible for.
+    pub marks: Arc<Marks>,
     cache: PathBuf,
     engine: OnceCell<Engine>,
     prepared: Mutex<HashMap<[u8; 32], Prepared>>,
@@ -92,6 +95,7 @@ impl Host {
     #[must_use]
     pub fn new(store: Store, registry: Arc<Registry>, cache: PathBuf) -> Self {
         Self {
+            marks: Arc::new(Marks::new(store.clone())),
             store,
             registry,
             standings: Standings::default(),
@@ -214,33 +218,60 @@ impl Host {
         watcher: &Arc<dyn Watcher>,
         tally: &Arc<Tally>,
     ) -> Result<ReceivingSession, Fault> {
-        let role = receiving_role(account)?;
+        let (prepared, context) = self.session_context(account, receiving_role(account)?, RoleKind::Receive, watcher, tally).await?;
+        prepared.receive(context).await
+    }
+
+    /// Open a session that sends for `account`; `marks` takes the durable mark before a server becomes responsible.
+    ///
+    /// # Errors
+    /// As of [`receiving_session`](Self::receiving_session).
+    pub async fn sending_session(
+        &self,
+        account: &Account,
+        watcher: &Arc<dyn Watcher>,
+        marks: Arc<dyn Committing>,
+    ) -> Result<SendingSession, Fault> {
+        let role = sending_role(account)?;
+        let (prepared, context) = self.session_context(account, role, RoleKind::Send, watcher, &Arc::default()).await?;
+        prepared.send(context, marks).await
+    }
+
+    /// All that a session of `account` in this role may reach.
+    async fn session_context(
+        &self,
+        account: &Account,
+        role: &Role,
+        kind: RoleKind,
+        watcher: &Arc<dyn Watcher>,
+        tally: &Arc<Tally>,
+    ) -> Result<(Prepared, SessionContext), Fault> {
         let (prepared, manifest) = self.prepare(&role.connector).await?;
         let limits = role.limits.apply();
         let intake = self.store.intake(account.id);
-        let endpoint = self.with_held(account.id, &role.endpoint).await?;
+        let endpoint = self.with_held(account, role, kind).await?;
         let context = SessionContext {
             account: account.name.clone(),
             http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &[], &limits)?,
             // What its manifest does not ask for was approved by nobody.
-            endpoints: manifest.endpoint(RECEIVE).map(|_| (RECEIVE.to_owned(), endpoint)).into_iter().collect(),
+            endpoints: manifest.endpoint(kind.word()).map(|_| (kind.word().to_owned(), endpoint)).into_iter().collect(),
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), role.leave_copy, Arc::clone(watcher), Arc::clone(tally))),
-            credentials: Arc::new(VaultBroker::new(self.store.clone(), account.id, account.name.clone())),
+            credentials: Arc::new(VaultBroker::new(self.store.clone(), account, kind)),
             limits,
             settings: role.settings.clone(),
-            observer: Arc::new(StageWatcher { account: account.name.clone(), watcher: Arc::clone(watcher) }),
+            observer: Arc::new(StageWatcher { account: account.name.clone(), role: kind, watcher: Arc::clone(watcher) }),
         };
-        prepared.receive(context).await
+        Ok((prepared, context))
     }
 
-    /// The receiving endpoint of `account` with what lies in the vault for it.
-    async fn with_held(&self, account: AccountId, endpoint: &Endpoint) -> Result<Endpoint, Fault> {
+    /// The endpoint of `account` for this role with what lies in the vault for it.
+    async fn with_held(&self, account: &Account, role: &Role, kind: RoleKind) -> Result<Endpoint, Fault> {
         let held = Held {
-            account: Some(account),
-            proxy_password: self.store.secret(account, RECEIVE_PROXY).await?,
-            client_key: self.store.secret(account, RECEIVE_CLIENT_KEY).await?,
+            account: Some(account.id),
+            proxy_password: self.store.secret(account.id, kind.proxy_secret()).await?,
+            client_key: self.store.secret(account.id, kind.client_key_secret()).await?,
         };
-        Ok(Endpoint { held, ..endpoint.clone() })
+        Ok(Endpoint { held, ..account.endpoint(kind).unwrap_or_else(|| role.endpoint.clone()) })
     }
 
     /// A connector ready to be instantiated: found, approved, compiled; and what was approved.
@@ -298,6 +329,18 @@ pub fn receiving_role(account: &Account) -> Result<&Role, Fault> {
     })
 }
 
+/// The role in which `account` sends.
+///
+/// # Errors
+/// `Unsupported` where it has none.
+pub fn sending_role(account: &Account) -> Result<&Role, Fault> {
+    account.send.as_ref().ok_or_else(|| {
+        Fault::new(Kind::Unsupported, format!("send for the account `{}`", account.name))
+            .because_words("the account does not send")
+            .with_remedy(format!("say how: `postrider account edit {} --send smtp --send-server HOST`", account.name))
+    })
+}
+
 /// The refusal of a name that no account has.
 #[must_use]
 pub fn no_such_account(name: &AccountName, all: &[Account]) -> Fault {
@@ -320,11 +363,12 @@ fn lost_thread(error: &tokio::task::JoinError) -> Fault {
 /// Passes on what `net` finds on its way.
 struct StageWatcher {
     account: AccountName,
+    role: RoleKind,
     watcher: Arc<dyn Watcher>,
 }
 
 impl Observe for StageWatcher {
     fn stage(&self, report: StageReport) {
-        self.watcher.event(Event::Stage { account: self.account.clone(), report });
+        self.watcher.event(Event::Stage { account: self.account.clone(), role: self.role, report });
     }
 }

@@ -10,5 +10,7 @@ pub mod probe;
 pub mod receive;
 pub mod retain;
 pub mod schedule;
+pub mod send;
 pub mod standing;
+pub mod submission;
 mod upkeep;

@@ -19,11 +19,24 @@ pub struct Account {
     pub name: AccountName,
     /// How it receives; none: it does not.
     pub receive: Option<Role>,
+    /// How it sends; none: it does not.
+    #[serde(default)]
+    pub send: Option<Role>,
     /// When it was added.
     pub created: Timestamp,
     /// How long its mail is kept here.
     #[serde(default)]
     pub keep: Keep,
+}
+
+/// What an account can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleKind {
+    /// It receives.
+    Receive,
+    /// It sends.
+    Send,
 }
 
 /// How long stored mail is kept: as an account wants it, and as each sink does that takes the account's mail. A message goes once
@@ -67,6 +80,85 @@ pub struct KeepError(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a copy is left on the server `forever`, for 1 to {MOST_DAYS} days, or `no` copy is: not `{0}`")]
 pub struct LeaveCopyError(String);
+
+impl Account {
+    /// How it does what `kind` says; none: it does not.
+    #[must_use]
+    pub const fn role(&self, kind: RoleKind) -> Option<&Role> {
+        match kind {
+            RoleKind::Receive => self.receive.as_ref(),
+            RoleKind::Send => self.send.as_ref(),
+        }
+    }
+
+    /// Put how it does what `kind` says, or that it does not.
+    pub fn put_role(&mut self, kind: RoleKind, role: Option<Role>) {
+        match kind {
+            RoleKind::Receive => self.receive = role,
+            RoleKind::Send => self.send = role,
+        }
+    }
+
+    /// The role whose user and secret sign in for `kind`.
+    #[must_use]
+    pub fn credentials_of(&self, kind: RoleKind) -> RoleKind {
+        if self.role(kind).is_some_and(|role| role.same_credentials) { RoleKind::Receive } else { kind }
+    }
+
+    /// The server for `kind`, with the user who signs in there, wherever that one is written.
+    #[must_use]
+    pub fn endpoint(&self, kind: RoleKind) -> Option<Endpoint> {
+        let user = self.role(self.credentials_of(kind)).and_then(|role| role.endpoint.user.clone());
+        self.role(kind).map(|role| Endpoint { user, ..role.endpoint.clone() })
+    }
+}
+
+impl RoleKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Receive, Self::Send];
+
+    /// The name of its endpoint in manifests, and of its secret in the vault.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Send => "send",
+        }
+    }
+
+    /// The name of its proxy's password in the vault. No manifest can declare a name with a slash.
+    #[must_use]
+    pub const fn proxy_secret(self) -> &'static str {
+        match self {
+            Self::Receive => "receive/proxy",
+            Self::Send => "send/proxy",
+        }
+    }
+
+    /// The name of the private key of its client's certificate in the vault.
+    #[must_use]
+    pub const fn client_key_secret(self) -> &'static str {
+        match self {
+            Self::Receive => "receive/client-key",
+            Self::Send => "send/client-key",
+        }
+    }
+
+    /// An option of `account add` and `account edit` about this role: "--port 25" or "--send-port 25" of "port 25".
+    #[must_use]
+    pub fn option(self, option: &str) -> String {
+        match self {
+            Self::Receive => format!("--{option}"),
+            Self::Send => format!("--send-{option}"),
+        }
+    }
+}
+
+impl fmt::Display for RoleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
 
 impl Keep {
     /// Whether this is what an account has of which nobody said anything.
@@ -162,6 +254,9 @@ pub struct Role {
     /// How long a copy is left on the server.
     #[serde(default)]
     pub leave_copy: LeaveCopy,
+    /// Whether who signs in is who signs in for receiving, with the same secret; the endpoint names nobody then.
+    #[serde(default)]
+    pub same_credentials: bool,
 }
 
 #[cfg(test)]
@@ -198,6 +293,6 @@ mod tests {
     #[test]
     fn an_account_of_before_keeps_for_ever() {
         let account: Account = serde_json::from_str(r#"{"id":1,"name":"help","receive":null,"created":1}"#).unwrap();
-        assert_eq!(account.keep, Keep::Forever);
+        assert_eq!((account.keep, account.send), (Keep::Forever, None));
     }
 }

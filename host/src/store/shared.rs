@@ -1,7 +1,7 @@
 //! What an open store consists of, shared by its clones and intakes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
@@ -43,6 +43,8 @@ pub(super) struct Shared {
 
 /// The parts, dropped together.
 pub(super) struct Open {
+    /// The store's folder.
+    pub(super) dir: PathBuf,
     pub(super) records: Arc<Records>,
     pub(super) spool: Arc<Spool>,
     pub(super) committer: Committer,
@@ -124,6 +126,7 @@ impl Open {
         let newest = accounts.keys().map(|account| Ok((*account, newest_of(&records, *account)?))).collect::<Result<_, Error>>()?;
         let committer = Committer::start(Arc::clone(&records), Arc::clone(&spool), watermark, mark.sequence)?;
         Ok(Self {
+            dir: dir.clone(),
             records,
             spool,
             committer,

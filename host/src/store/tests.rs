@@ -29,6 +29,7 @@ mod replayed;
 mod retention;
 mod rotation;
 mod runtime;
+mod scratch;
 mod spool;
 
 /// A store in a folder of its own.
@@ -91,7 +92,7 @@ async fn open(home: &Path) -> Result<Store, Error> {
 }
 
 fn account(id: u32, name: &str) -> Account {
-    Account { id: AccountId(id), name: name.parse().unwrap(), receive: None, created: Timestamp(1), keep: Keep::Forever }
+    Account { id: AccountId(id), name: name.parse().unwrap(), receive: None, send: None, created: Timestamp(1), keep: Keep::Forever }
 }
 
 fn scope(folder: &str, generation: &str) -> Scope {

@@ -244,16 +244,22 @@ pub(crate) fn clear(port: u16) -> Box<dyn Stream> {
 /// A line over TLS to a port of loopback, trusting `authority` (PEM) alone.
 #[track_caller]
 pub(crate) fn secure(port: u16, authority: &str) -> Box<dyn Stream> {
+    secure_stream(open(port).unwrap(), authority)
+}
+
+/// TLS over a line that has come so far in clear, trusting `authority` (PEM) alone.
+pub(crate) fn secure_stream(stream: TcpStream, authority: &str) -> Box<dyn Stream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
     let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
-    Box::new(StreamOwned::new(connection, open(port).unwrap()))
+    Box::new(StreamOwned::new(connection, stream))
 }
 
-fn open(port: u16) -> std::io::Result<TcpStream> {
+/// A line to a port of loopback, without delays of small segments.
+pub(crate) fn open(port: u16) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(5))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

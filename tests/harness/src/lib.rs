@@ -1,6 +1,6 @@
 //! What the end-to-end tests, the demo and the benchmark stand on: real servers on loopback ([`dovecot`], [`postfix`]), scripted ones that misbehave
 //! ([`scripted`]), real proxies ([`proxy`]), libgsasl as the other end of a sign-in ([`gsasl`]), a line between client and server that counts and cuts ([`relay`]), mail to fill a mailbox with ([`corpus`],
-//! [`maildir`]), readers of their own to compare with ([`imap`], [`pop3`]) and a driver for the built binary ([`postrider`]).
+//! [`maildir`]), readers and a writer of their own to compare with ([`imap`], [`pop3`], [`smtp`]) and a driver for the built binary ([`postrider`]).
 //!
 //! A failure here panics with words: it fails the test that stands on it. Nothing skips; a server that is not installed is a failure
 //! that says how to install it.
@@ -29,4 +29,5 @@ pub mod proxy;
 pub mod relay;
 pub mod scripted;
 pub mod service;
+pub mod smtp;
 pub mod wait;

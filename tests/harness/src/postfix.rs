@@ -25,6 +25,20 @@ const QUEUES: &[&str] = &[
     "trace",
 ];
 
+/// What becomes of mail for example.com. Of other domains there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Nothing: it takes no mail.
+    None,
+    /// It goes to the [`Dovecot`] by LMTP, which takes user@example.com for its user where it has `auth_username_format = %Ln`.
+    Lmtp,
+    /// It is thrown away.
+    Discard,
+}
+
+/// The one address of example.com that is refused.
+pub const REFUSED: &str = "nobody@example.com";
+
 /// A running server; dropping it stops it.
 pub struct Postfix {
     // First: the folder goes when the processes are gone.
@@ -37,13 +51,20 @@ pub struct Postfix {
 }
 
 impl Postfix {
-    /// Start it with the users, and a certificate of the authority, of `dovecot`; come back when it greets.
+    /// Start it with the users, and a certificate of the authority, of `dovecot`; come back when it greets. It takes no mail.
     ///
     /// # Panics
     /// When Postfix is not installed or does not start (it wants root); its log is in the words.
     #[must_use]
     #[track_caller]
     pub fn start(dovecot: &Dovecot) -> Self {
+        Self::start_with(dovecot, Delivery::None)
+    }
+
+    /// As [`start`](Self::start), with mail going on as `delivery` says.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(dovecot: &Dovecot, delivery: Delivery) -> Self {
         assert!(rustix::process::geteuid().is_root(), "Postfix starts as root only: run this test as root");
         let user = account("postfix");
         let folder = tempfile::Builder::new().prefix("postfix-").tempdir().unwrap();
@@ -63,7 +84,7 @@ impl Postfix {
         fs::write(place("certificate.pem"), identity.certificate).unwrap();
         fs::write(place("key.pem"), identity.key).unwrap();
         fs::set_permissions(place("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(place("etc/main.cf"), main_cf(folder.path(), &dovecot.auth_socket())).unwrap();
+        fs::write(place("etc/main.cf"), main_cf(folder.path(), dovecot, delivery)).unwrap();
         for _ in 0..ATTEMPTS {
             let [submission, submissions] = std::array::from_fn(|_| {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -135,8 +156,14 @@ impl Master {
     }
 }
 
-fn main_cf(folder: &Path, auth_socket: &Path) -> String {
-    let (folder, auth_socket) = (folder.display(), auth_socket.display());
+fn main_cf(folder: &Path, dovecot: &Dovecot, delivery: Delivery) -> String {
+    let (folder, auth_socket) = (folder.display(), dovecot.auth_socket());
+    let auth_socket = auth_socket.display();
+    let goes_on = match delivery {
+        Delivery::None => String::new(),
+        Delivery::Lmtp => format!("virtual_transport = lmtp:inet:127.0.0.1:{}\n", dovecot.lmtp),
+        Delivery::Discard => "virtual_transport = discard:\n".to_owned(),
+    };
     format!(
         "\
 compatibility_level = 3.6
@@ -166,7 +193,18 @@ smtpd_sasl_path = {auth_socket}
 smtpd_sasl_security_options = noanonymous
 # Beside AUTH PLAIN also AUTH=PLAIN, for clients from before RFC 4954.
 broken_sasl_auth_clients = yes
-"
+virtual_mailbox_domains = example.com
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{{ {{ {REFUSED} = REJECT nobody is not here }} }}, reject_unauth_destination
+smtpd_client_connection_count_limit = 0
+message_size_limit = 200000000
+# Messages are to come out as they went in.
+local_header_rewrite_clients =
+message_drop_headers =
+# Undeliverable mail is no business of these tests.
+bounce_queue_lifetime = 0
+notify_classes =
+{goes_on}"
     )
 }
 
@@ -177,6 +215,15 @@ fn master_cf(submission: u16, submissions: u16) -> String {
 127.0.0.1:{submission} inet n - n - - smtpd
 127.0.0.1:{submissions} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+lmtp unix - - n - - lmtp
+discard unix - - n - - discard
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+retry unix - - n - - error
 anvil unix - - n - 1 anvil
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite

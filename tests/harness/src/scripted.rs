@@ -2,8 +2,9 @@
 
 mod mailbox;
 mod maildrop;
+mod outbox;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use mailbox::{Held, Mailbox, Shared, Trick};
 pub use maildrop::{Entry, Kept, Maildrop, SharedMaildrop, stuffed};
+pub use outbox::{Mail, Outbox, SharedOutbox};
 
 /// A listening server; dropping it ends its lines.
 pub struct Scripted {
@@ -111,6 +113,20 @@ impl Line {
         let line = String::from_utf8_lossy(&octets).into_owned();
         self.heard.lock().unwrap().push(line.trim_end().to_owned());
         Some(line)
+    }
+
+    /// The next line as octets, with its line end, which is not remembered; none: the client hung up.
+    pub fn read_octets(&mut self) -> Option<Vec<u8>> {
+        let mut octets = Vec::new();
+        self.stream.read_until(b'\n', &mut octets).ok().filter(|&count| count > 0 && octets.ends_with(b"\n"))?;
+        Some(octets)
+    }
+
+    /// Exactly so many octets, which are not remembered; none: the client hung up.
+    pub fn read_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut octets = vec![0; count];
+        self.stream.read_exact(&mut octets).ok()?;
+        Some(octets)
     }
 
     /// Whether the client has sent more than was read; `patiently`: as soon as it has, or when a minute is over.

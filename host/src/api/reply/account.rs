@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::millis;
 use crate::clock::Timestamp;
-use crate::model::account::{Account, Keep, LeaveCopy, Role};
+use crate::model::account::{Account, Keep, LeaveCopy, Role, RoleKind};
 use crate::model::endpoint::{Fingerprint, Protocol, Security, TlsVersion};
 use crate::model::mechanism::Mechanism;
 use crate::model::name::{AccountName, ConnectorId};
@@ -27,6 +27,9 @@ pub struct AccountView {
     pub created: Timestamp,
     /// How it receives.
     pub receive: Option<RoleView>,
+    /// How it sends.
+    #[serde(default)]
+    pub send: Option<RoleView>,
     /// How long its mail is kept, where somebody said so.
     #[serde(default, skip_serializing_if = "Keep::is_default")]
     pub keep: Keep,
@@ -50,6 +53,9 @@ pub struct RoleView {
     pub signs_in_clear: bool,
     /// Who signs in.
     pub user: Option<String>,
+    /// Whether it is who signs in for receiving, with the same secret.
+    #[serde(default)]
+    pub same_credentials: bool,
     /// The one way to sign in; none: the strongest that the server offers.
     pub auth: Option<Mechanism>,
     /// Whether a password is stored.
@@ -96,17 +102,30 @@ pub struct RoleView {
 }
 
 impl AccountView {
-    /// Of an account whose password, and whose proxy's, is stored or not.
+    /// Of an account; for each role, whether a password and a proxy's password are stored.
     #[must_use]
-    pub fn new(account: Account, has_secret: bool, has_proxy_password: bool) -> Self {
-        let receive = account.receive.map(|role| RoleView::new(role, has_secret, has_proxy_password));
-        Self { name: account.name, created: account.created, receive, keep: account.keep }
+    pub fn new(account: Account, receive: [bool; 2], send: [bool; 2]) -> Self {
+        let view = |kind: RoleKind, stored: [bool; 2]| {
+            let (role, endpoint) = (account.role(kind)?.clone(), account.endpoint(kind)?);
+            Some(RoleView::new(Role { endpoint, ..role }, stored))
+        };
+        let (receive, send) = (view(RoleKind::Receive, receive), view(RoleKind::Send, send));
+        Self { receive, send, name: account.name, created: account.created, keep: account.keep }
+    }
+
+    /// What it says about one role.
+    #[must_use]
+    pub const fn role(&self, kind: RoleKind) -> Option<&RoleView> {
+        match kind {
+            RoleKind::Receive => self.receive.as_ref(),
+            RoleKind::Send => self.send.as_ref(),
+        }
     }
 }
 
 impl RoleView {
-    fn new(role: Role, has_secret: bool, has_proxy_password: bool) -> Self {
-        let Role { connector, endpoint, folders, settings, limits, leave_copy } = role;
+    fn new(role: Role, [has_secret, has_proxy_password]: [bool; 2]) -> Self {
+        let Role { connector, endpoint, folders, settings, limits, leave_copy, same_credentials } = role;
         let (signs_in_clear, quirks_by_name) = (endpoint.signs_in_clear(), Quirks::known(&endpoint));
         Self {
             connector,
@@ -116,6 +135,7 @@ impl RoleView {
             security: endpoint.security,
             signs_in_clear,
             user: endpoint.user,
+            same_credentials,
             auth: endpoint.auth,
             has_secret,
             ca_file: endpoint.trust.ca_file,

@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SinkStatus, millis, naming};
+use super::{SinkStatus, millis, naming, naming_role};
 use crate::fault::Fault;
 use crate::flow::receive::PassReport;
+use crate::model::account::RoleKind;
 use crate::model::name::AccountName;
 use crate::net::{Stage, StageReport};
 
 /// One stage of testing an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageView {
-    /// "name", "connect", "proxy", "tls", "greeting", "sign-in" or "folders".
+    /// What the account was to do there.
+    #[serde(default = "receive")]
+    pub role: RoleKind,
+    /// "name", "connect", "proxy", "tls", "greeting" or "sign-in"; then "folders" for receiving, "abilities" for sending.
     pub stage: String,
     /// How long it took.
     pub elapsed_ms: u64,
@@ -26,17 +30,17 @@ pub struct StageView {
 impl StageView {
     /// Of a stage with its outcome.
     #[must_use]
-    pub fn new(stage: &str, took: Duration, outcome: Result<String, Fault>) -> Self {
+    pub fn new(role: RoleKind, stage: &str, took: Duration, outcome: Result<String, Fault>) -> Self {
         let (finding, fault) = match outcome {
             Ok(finding) => (finding, None),
             Err(fault) => (String::new(), Some(fault)),
         };
-        Self { stage: stage.to_owned(), elapsed_ms: millis(took), finding, fault }
+        Self { role, stage: stage.to_owned(), elapsed_ms: millis(took), finding, fault }
     }
 
     /// Of a stage on the way to the server of `account`.
     #[must_use]
-    pub fn of(report: StageReport, account: &AccountName) -> Self {
+    pub fn of(role: RoleKind, report: StageReport, account: &AccountName) -> Self {
         let stage = match report.stage {
             Stage::Name => "name",
             Stage::Connect => "connect",
@@ -45,8 +49,12 @@ impl StageView {
             Stage::Greeting => "greeting",
             Stage::SignIn => "sign-in",
         };
-        Self::new(stage, report.took, report.outcome.map_err(|fault| naming(fault, account)))
+        Self::new(role, stage, report.took, report.outcome.map_err(|fault| naming_role(fault, account, role)))
     }
+}
+
+const fn receive() -> RoleKind {
+    RoleKind::Receive
 }
 
 /// What testing an account found.
@@ -54,11 +62,14 @@ impl StageView {
 pub struct TestView {
     /// Whose server was tried.
     pub account: AccountName,
-    /// In the order in which they were tried; the last one may have failed.
+    /// In the order in which they were tried, role by role; the last one of each may have failed.
     pub stages: Vec<StageView>,
     /// Whether the sign-in, and the mail after it, cross a network unprotected.
     #[serde(default)]
     pub signs_in_clear: bool,
+    /// The roles for which that is so.
+    #[serde(default)]
+    pub clear: Vec<RoleKind>,
 }
 
 /// What a pass did.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::SubmissionView;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::model::account::Keep;
@@ -51,6 +52,9 @@ pub struct StatusView {
     pub accounts: Vec<AccountStatus>,
     /// A row for every sink.
     pub sinks: Vec<SinkStatus>,
+    /// Messages of which nobody was told how their sending ended, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub submissions: Vec<SubmissionView>,
 }
 
 /// How one account stands.
@@ -67,6 +71,9 @@ pub struct AccountStatus {
     /// Besides them, those that were not kept any longer and are still recognised.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub removed: u64,
+    /// Whether it receives at all.
+    #[serde(default = "yes")]
+    pub receives: bool,
     /// What the daemon is doing for it: "connecting", "syncing", "watching", "retrying" or "needs-operator"; none: no daemon runs it.
     pub state: Option<String>,
     /// When a pass last ended, well or not.
@@ -77,6 +84,10 @@ pub struct AccountStatus {
     pub next_attempt: Option<Timestamp>,
     /// Why the last attempt failed; none: it did not.
     pub fault: Option<Fault>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn is_zero(number: &u64) -> bool {

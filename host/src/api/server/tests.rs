@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::api::client::Client as ApiClient;
-use crate::api::request::AccountChange;
+use crate::api::request::{AccountChange, RoleSecrets};
 use crate::home::Owner;
 use crate::secret::Secret;
 
@@ -24,7 +24,7 @@ struct Scripted {
 
 #[async_trait]
 impl Execute for Scripted {
-    async fn execute(&self, request: Request, events: Events, stop: CancellationToken) -> Result<Reply, Fault> {
+    async fn execute(&self, request: Request, events: Events, _: Uploads, stop: CancellationToken) -> Result<Reply, Fault> {
         match request {
             Request::Status => {
                 events.note("one\u{1b}").await;
@@ -37,7 +37,7 @@ impl Execute for Scripted {
                 self.cancelled.send(()).unwrap();
                 Err(Fault::new(Kind::Cancelled, "check the store"))
             }
-            Request::AccountEdit { change, .. } if change.secret == Some(Secret::new("correct horse")) => Ok(Reply::Done),
+            Request::AccountEdit { change, .. } if change.receive.secret == Some(Secret::new("correct horse")) => Ok(Reply::Done),
             other => Err(Fault::new(Kind::NotFound, format!("{other:?}")).with_remedy("look elsewhere")),
         }
     }
@@ -71,7 +71,7 @@ impl Daemon {
 
     async fn ask(&self, request: Request) -> (Result<Reply, Fault>, Vec<Event>) {
         let (events, mut queue) = Events::channel();
-        let ended = self.client().await.call(request, events, CancellationToken::new()).await;
+        let ended = self.client().await.call(request, events, Uploads::none(), CancellationToken::new()).await;
         let mut heard = Vec::new();
         while let Some(event) = queue.recv().await {
             heard.push(event);
@@ -132,7 +132,10 @@ async fn a_request_gets_its_events_and_its_answer() {
 async fn a_secret_crosses_and_is_not_shown() {
     let daemon = Daemon::start().await;
     let edit = |secret: &str| {
-        let change = AccountChange { secret: Some(Secret::new(secret)), ..AccountChange::default() };
+        let change = AccountChange {
+            receive: RoleSecrets { secret: Some(Secret::new(secret)), ..RoleSecrets::default() },
+            ..AccountChange::default()
+        };
         Request::AccountEdit { name: "help".parse().unwrap(), change: Box::new(change) }
     };
     assert_eq!(soon(daemon.ask(edit("correct horse"))).await.0, Ok(Reply::Done));
@@ -157,7 +160,7 @@ async fn a_client_that_leaves_cancels_its_request() {
 async fn a_client_that_asks_to_stop_still_hears_the_end() {
     let mut daemon = Daemon::start().await;
     let stop = CancellationToken::new();
-    let call = tokio::spawn(daemon.client().await.call(Request::StoreCheck, Events::channel().0, stop.clone()));
+    let call = tokio::spawn(daemon.client().await.call(Request::StoreCheck, Events::channel().0, Uploads::none(), stop.clone()));
     soon(daemon.begun.recv()).await.unwrap();
     stop.cancel();
     let ended = soon(call).await.unwrap();
@@ -168,7 +171,8 @@ async fn a_client_that_asks_to_stop_still_hears_the_end() {
 #[tokio::test]
 async fn a_server_that_ends_ends_its_requests() {
     let mut daemon = Daemon::start().await;
-    let call = tokio::spawn(daemon.client().await.call(Request::StoreCheck, Events::channel().0, CancellationToken::new()));
+    let call =
+        tokio::spawn(daemon.client().await.call(Request::StoreCheck, Events::channel().0, Uploads::none(), CancellationToken::new()));
     soon(daemon.begun.recv()).await.unwrap();
     daemon.end().await;
     assert_eq!(soon(call).await.unwrap().unwrap_err().kind, Kind::Cancelled);
@@ -185,7 +189,7 @@ async fn another_version_is_refused_in_words() {
     let directory = tempfile::tempdir().unwrap();
     let paths = Paths::in_directory(directory.path()).unwrap();
     for (protocol, home, kind, words) in [
-        (VERSION + 1, paths.true_name(), Kind::Unsupported, "it is postrider 9.9.9 and speaks version 2"),
+        (VERSION + 1, paths.true_name(), Kind::Unsupported, "it is postrider 9.9.9 and speaks version 3"),
         (VERSION, "/another/home".to_owned(), Kind::InUse, "`/another/home`"),
     ] {
         let listener = socket::bind(&paths.control_socket).await.unwrap();
@@ -240,7 +244,12 @@ async fn one_client_too_many_is_refused() {
     let mut daemon = Daemon::start().await;
     let mut held = Vec::new();
     for _ in 0..CLIENTS {
-        held.push(tokio::spawn(daemon.client().await.call(Request::StoreCheck, Events::channel().0, CancellationToken::new())));
+        held.push(tokio::spawn(daemon.client().await.call(
+            Request::StoreCheck,
+            Events::channel().0,
+            Uploads::none(),
+            CancellationToken::new(),
+        )));
         soon(daemon.begun.recv()).await.unwrap();
     }
     let refused = soon(daemon.ask(Request::Status)).await.0.unwrap_err();

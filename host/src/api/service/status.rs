@@ -1,7 +1,7 @@
 //! How the home stands.
 
 use super::Service;
-use crate::api::reply::{AccountStatus, Reply, SinkStatus, StatusView, naming};
+use crate::api::reply::{AccountStatus, Reply, SinkStatus, StatusView, SubmissionView, naming};
 use crate::fault::Fault;
 use crate::flow::standing::Standing;
 use crate::model::account::Account;
@@ -19,6 +19,10 @@ impl Service {
             let (fault, since) = failure.map(|failure| (failure.fault, failure.since)).unzip();
             sinks.push(SinkStatus { pending: self.pending(&sink).await?, name: sink.name, fault, since });
         }
+        let names = self.account_names().await?;
+        let left = self.host().marks.left().await?.into_iter();
+        // Those of an account that was removed go with the next sweep.
+        let submissions = left.filter_map(|one| Some(SubmissionView::new(names.get(&one.account)?.clone(), one))).collect();
         let paths = &self.0.paths;
         Ok(Reply::Status(Box::new(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -30,6 +34,7 @@ impl Service {
             store: self.store().status().await?,
             accounts,
             sinks,
+            submissions,
         })))
     }
 
@@ -58,6 +63,7 @@ impl Service {
             octets: counts.octets,
             set_aside: counts.set_aside,
             removed: counts.removed,
+            receives: account.receive.is_some(),
             state: state.map(str::to_owned),
             last_pass: last.as_ref().map(|pass| pass.ended),
             last_complete: last.as_ref().and_then(|pass| pass.complete),

@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::account::{Form, RoleForm};
 use crate::api::event::Event;
 use crate::api::request::AccountChange;
 use crate::home::Claim;
@@ -25,7 +26,7 @@ impl Home {
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, Fault> {
-        self.service.execute(request, Events::channel().0, CancellationToken::new()).await
+        self.service.execute(request, Events::channel().0, Uploads::none(), CancellationToken::new()).await
     }
 
     async fn refusal(&self, request: Request) -> Kind {
@@ -55,7 +56,9 @@ async fn an_empty_home_answers_every_look() {
     assert_eq!(home.ask(Request::MessageList { account: None, folder: None, limit: 5 }).await, Ok(Reply::Done));
     let (events, mut queue) = Events::channel();
     let receive = Request::Receive { accounts: Vec::new(), folders: Vec::new(), wait: false };
-    let Ok(Reply::Received(received)) = home.service.execute(receive, events, CancellationToken::new()).await else { panic!("passes") };
+    let Ok(Reply::Received(received)) = home.service.execute(receive, events, Uploads::none(), CancellationToken::new()).await else {
+        panic!("passes")
+    };
     assert!(received.passes.is_empty() && received.sinks.is_empty());
     assert!(matches!(queue.recv().await, Some(Event::Note(words)) if words.contains("account add")));
     home.service.close().await.unwrap();
@@ -82,7 +85,7 @@ async fn what_is_not_there_is_not_found() {
         Request::AccountAdd {
             name: name(),
             change: Box::new(AccountChange {
-                form: crate::account::Form { receive: Some("none".parse().unwrap()), ..Default::default() },
+                form: Form { receive: RoleForm { connector: Some("none".parse().unwrap()), ..RoleForm::default() }, ..Form::default() },
                 ..Default::default()
             }),
         },
@@ -111,9 +114,9 @@ async fn a_look_that_is_cancelled_ends_and_a_change_is_made_whole() {
     let home = Home::new().await;
     let stop = CancellationToken::new();
     stop.cancel();
-    let look = home.service.execute(Request::StoreCheck, Events::channel().0, stop.clone()).await;
+    let look = home.service.execute(Request::StoreCheck, Events::channel().0, Uploads::none(), stop.clone()).await;
     assert_eq!(look.unwrap_err().kind, Kind::Cancelled);
-    let change = home.service.execute(home.sink("files", "mail"), Events::channel().0, stop).await;
+    let change = home.service.execute(home.sink("files", "mail"), Events::channel().0, Uploads::none(), stop).await;
     assert!(matches!(change, Ok(Reply::Sink(_))));
 }
 

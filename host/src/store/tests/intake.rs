@@ -203,5 +203,6 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         folders: Vec::new(),
         limits,
         leave_copy: crate::model::account::LeaveCopy::No,
+        same_credentials: false,
     }
 }
