@@ -94,7 +94,7 @@ fn a_server_that_talks_without_end_or_hardly_at_all_is_left() {
         Trick::Cut
     };
     let slow = |line: &mut Line| {
-        for octet in b"250 ok\r\n".iter().cycle().take(600) {
+        for octet in b"451 4.3.0 later\r\n".iter().cycle().take(600) {
             // A server's own pace, not a wait for luck: it is to be left long before this ends.
             std::thread::sleep(Duration::from_secs(1));
             if !line.write(std::slice::from_ref(octet)) || *octet == b'\n' {
@@ -117,7 +117,7 @@ fn a_server_that_talks_without_end_or_hardly_at_all_is_left() {
     let postrider = home_for(&server, &[]);
     let outcome = send(&postrider, &[RECIPIENT], &write(&postrider, [message(1, 500)]));
     let told = told(&outcome);
-    assert!(told.iter().all(|sent| ["deferred", "accepted"].contains(&verdicts(sent)[0])), "{told:?}");
+    assert!(told.iter().all(|sent| verdicts(sent) == ["deferred"]), "{told:?}");
 }
 
 #[test]
