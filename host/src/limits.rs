@@ -77,6 +77,10 @@ limits! {
     http_body_octets = "http-body-octets", 256 << 20, 1 << 10, 4 << 30;
     /// HTTP exchanges of one account at once.
     http_exchanges = "http-exchanges", 4, 1, 64;
+    /// Milliseconds that an HTTP exchange may take from its request to the end of its response.
+    http_exchange_ms = "http-exchange-ms", 1_800_000, 1_000, 86_400_000;
+    /// Quota units of the provider that one account may spend a minute, over all its sessions; 0: as many as it likes.
+    http_units_per_minute = "http-units-per-minute", 0, 0, 1_000_000_000;
     /// Milliseconds that a session has to end by itself when it is asked to stop.
     stop_grace_ms = "stop-grace-ms", 5_000, 0, 600_000;
     /// Milliseconds that a call may go on without anything coming of it: no octet moved, nothing that the host works on.
@@ -204,6 +208,63 @@ pub const HTTP_HEAD_OCTETS: usize = 64 << 10;
 
 /// The most redirects that are followed in a row, within one origin.
 pub const HTTP_REDIRECTS: usize = 5;
+
+/// The longest request body that is kept until its answer, so that it can be sent again.
+pub const HTTP_REPEATED_OCTETS: usize = 64 << 10;
+
+/// How often one request is sent at most: a server that refused it unseen is asked again, and a closed line is replaced.
+pub const HTTP_ATTEMPTS: usize = 4;
+
+/// What a compressed response gives at once.
+pub const HTTP_DECODED_OCTETS: usize = 32 << 10;
+
+/// The longest head of a gzip member, with its file name and comment.
+pub const HTTP_GZIP_NAME_OCTETS: usize = 4 << 10;
+
+/// The longest body that is looked through as a whole: a batch in JSON (Graph takes 4 MB), a form.
+pub const HTTP_BATCH_OCTETS: usize = 4 << 20;
+
+/// The longest line of a header, or of a request, in a body of several parts; lines of contents may be longer.
+pub const HTTP_BATCH_LINE_OCTETS: usize = 16 << 10;
+
+/// The most requests in one batch: Google takes 100, Graph 20.
+pub const HTTP_BATCH_REQUESTS: usize = 1_000;
+
+/// The most origins of an account of which something is remembered.
+pub const HTTP_ORIGINS_KNOWN: usize = 64;
+
+/// How long a server that answered 429 without naming a time is left alone; doubled with every further one in a row.
+pub const HTTP_HOLD_FIRST: Duration = Duration::from_secs(1);
+
+/// See [`HTTP_HOLD_FIRST`]: never longer than this.
+pub const HTTP_HOLD_SILENT_MOST: Duration = Duration::from_mins(1);
+
+/// The longest time that a server may name to be left alone (RFC 9110 section 10.2.3); then it is asked again.
+pub const HTTP_HOLD_MOST: Duration = Duration::from_hours(1);
+
+/// How long the host itself keeps a request back; what has to wait longer is refused with the time to come back.
+pub const HTTP_HOLD_WAIT: Duration = Duration::from_secs(10);
+
+/// HTTP/2's flow-control window of one response (RFC 9113 section 5.2): what a connector that does not read makes the host hold.
+pub const HTTP2_STREAM_WINDOW: u32 = 256 << 10;
+
+/// HTTP/2's flow-control window of one connection.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// The most octets of requests that wait for one HTTP/2 connection.
+pub const HTTP2_SEND_OCTETS: usize = 256 << 10;
+
+/// The most HTTP/2 streams that were given up and may still be answered.
+pub const HTTP2_RESET_STREAMS: usize = 64;
+
+/// The most HTTP/2 streams that a server may break the protocol on; then its connection is closed.
+pub const HTTP2_FAULTY_STREAMS: usize = 64;
+
+/// How long an HTTP/2 connection with exchanges under way may be silent before it is asked whether it lives.
+pub const HTTP_PING: Duration = Duration::from_secs(30);
+
+/// How long the answer to that may take.
+pub const HTTP_PING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long an HTTP connection may wait for its next request.
 pub const HTTP_IDLE: Duration = Duration::from_secs(30);

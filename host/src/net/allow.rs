@@ -1,10 +1,14 @@
 //! What a connector may ask of HTTP: which origins, headers, methods and query parameters. Pure functions, so that the policy can be
 //! read and tested in one place.
 
+mod inspect;
+mod multipart;
 mod origin;
 #[cfg(test)]
 mod tests;
 
+pub use inspect::{Inspection, WholeForm};
+pub use multipart::{Boundary, Multipart};
 pub use origin::{Admitted, Origin, Origins, Redirect};
 
 use crate::fault::{Fault, Kind};
@@ -31,7 +35,16 @@ const HOSTS_HEADERS: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
+    // Where the request is said to come from and to go to, for whoever forwards it.
+    "forwarded",
+    "via",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
 ];
+
+/// Words of names of headers that carry credentials of one service or another, without what parts their words.
+const CREDENTIAL_WORDS: &[&str] = &["authorization", "apikey", "authtoken", "accesstoken", "securitytoken", "authkey"];
 
 /// Methods that have no place here: tunnels, and echoes of the credential.
 const REFUSED_METHODS: &[&str] = &["CONNECT", "TRACE", "TRACK"];
@@ -69,9 +82,56 @@ pub enum Refusal {
     /// Not "FROM=TO" of two origins.
     #[error("`{0}` is not FROM=TO with two origins such as https://host or https://host:port")]
     BadRewrite(String),
+    /// A batch of requests, or what could be one.
+    #[error("the batch of requests cannot be let through")]
+    Batch(#[from] BatchError),
     /// A credential that is bound to other origins.
     #[error("this credential is not bound to {0}")]
     Unbound(Origin),
+}
+
+/// What is wrong with a body that holds requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// More than one Content-Type.
+    #[error("there are two content types")]
+    TwoTypes,
+    /// Neither JSON nor multipart.
+    #[error("its content type is neither JSON nor multipart")]
+    Type,
+    /// Compressed, or encoded.
+    #[error("it is encoded, so that nobody could look through it")]
+    Coded,
+    /// None, or one that can be read in two ways.
+    #[error("its boundary is missing or can be read in two ways")]
+    Boundary,
+    /// A line that is a delimiter to some readers.
+    #[error("a line looks like the boundary and is not")]
+    Delimiter,
+    /// A part of another type than its place allows.
+    #[error("a part is of a type that has no place in it")]
+    PartType,
+    /// No request line, or no end of its headers.
+    #[error("a part is not one whole request")]
+    Request,
+    /// Another length than the part has.
+    #[error("a part declares another length than it has")]
+    Length,
+    /// No closing delimiter.
+    #[error("it has no end")]
+    Unclosed,
+    /// Not the JSON of a batch.
+    #[error("it is not the JSON of a batch")]
+    Json,
+    /// A batch inside of a batch.
+    #[error("it has a batch inside")]
+    Nested,
+    /// Another origin than the batch itself goes to.
+    #[error("a request in it is for another origin")]
+    Elsewhere,
+    /// Over a bound.
+    #[error("it is longer, or has more requests or longer lines, than is looked through")]
+    TooLong,
 }
 
 /// The method, where a connector may use it.
@@ -99,17 +159,34 @@ pub fn headers(given: &[(String, String)]) -> Result<http::HeaderMap, Refusal> {
     let mut headers = http::HeaderMap::new();
     for (name, value) in given {
         let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::BadHeader)?;
-        // X-HTTP-Method-Override and its kin would undo what `method` refused.
-        let is_hosts = HOSTS_HEADERS.contains(&name.as_str())
-            || name.as_str().starts_with("proxy-")
-            || name.as_str().starts_with("sec-")
-            || (name.as_str().starts_with("x-") && name.as_str().contains("method-override"));
-        if is_hosts {
+        if is_hosts_header(name.as_str()) {
             return Err(Refusal::Header(name.to_string()));
         }
         headers.append(name, http::HeaderValue::from_str(value).map_err(|_| Refusal::BadHeader)?);
     }
     Ok(headers)
+}
+
+/// Whether a credential that is bound to these origins may go to `origin`; none goes anywhere.
+///
+/// # Errors
+/// It is not bound to it.
+pub fn bound(origins: Option<&[Origin]>, origin: &Origin) -> Result<(), Refusal> {
+    match origins {
+        Some(origins) if !origins.contains(origin) => Err(Refusal::Unbound(origin.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a header of this name, in lower case, is the host's: also by names that gateways (CGI, WSGI) make the same of.
+fn is_hosts_header(name: &str) -> bool {
+    let dashed: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    HOSTS_HEADERS.contains(&dashed.trim_matches('-'))
+        || ["proxy-", "sec-", "x-forwarded-", "http-"].iter().any(|prefix| dashed.starts_with(prefix))
+        // X-HTTP-Method-Override and its kin would undo what `method` refused.
+        || plain.contains("methodoverride")
+        || CREDENTIAL_WORDS.iter().any(|word| plain.contains(word))
 }
 
 /// Whether a response's header goes on to the connector. Cookies are credentials of the host's.

@@ -2,7 +2,10 @@
 //! None may panic, write after an error, or grow without bound. The tests replay a corpus.
 
 use bytes::BytesMut;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 
+use super::allow::{Inspection, Origins};
 use super::preamble::imap::Imap;
 use super::preamble::pop3::Pop3;
 use super::preamble::smtp::{Dialect, Smtp};
@@ -155,6 +158,70 @@ pub fn certificate(octets: &[u8]) {
     }
 }
 
+/// A connector's batch of requests, as multipart and as JSON; the first octet decides in which pieces it comes.
+///
+/// # Panics
+/// When pieces make a difference, or when a lenient reader finds a header of the host's in a batch that was let through.
+pub fn batch(octets: &[u8]) {
+    let Some((piece, octets)) = octets.split_first() else { return };
+    let Ok(origins) = Origins::new(["https://api.example"], []) else { return };
+    let multipart = "multipart/mixed; boundary=b";
+    for (url, kind) in [("https://api.example/batch", multipart), ("https://api.example/$batch", "application/json")] {
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+        let passes = |piece: usize| {
+            let Ok(admitted) = origins.admit(url) else { return false };
+            let Ok(mut inspection) = Inspection::of(&headers, &admitted) else { return false };
+            octets.chunks(piece).all(|octets| inspection.take(octets).is_ok()) && inspection.finish().is_ok()
+        };
+        let whole = passes(octets.len().max(1));
+        assert_eq!(passes(usize::from(*piece).max(1)), whole, "pieces make a difference");
+        if whole && kind == multipart {
+            leniently(octets);
+        }
+    }
+}
+
+/// As a server might read a batch that takes every line end and all white space.
+fn leniently(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets).replace("\r\n", "\n").replace('\r', "\n");
+    let mut empty_lines = usize::MAX;
+    for line in text.split('\n') {
+        if line.trim_ascii_start().starts_with("--b") {
+            empty_lines = 0;
+        } else if line.is_empty() {
+            empty_lines = empty_lines.saturating_add(1);
+        } else if empty_lines < 2 {
+            let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let is_hosts = ["authorization", "cookie", "host", "transfer-encoding"].contains(&name.as_str());
+            assert!(!is_hosts || !line.contains(':'), "{line:?}");
+        }
+    }
+}
+
+/// A connector's URL.
+///
+/// # Panics
+/// When one is let through that leads elsewhere, also as another parser reads it, or that has a token in its query.
+pub fn request_url(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    let Ok(origins) = Origins::new(["https://api.example", "https://api.example:8443"], []) else { return };
+    let Ok(admitted) = origins.admit(&text) else { return };
+    assert_eq!(admitted.url.host_str(), Some("api.example"), "{text:?}");
+    assert!(admitted.url.scheme() == "https" && matches!(admitted.url.port(), None | Some(8443)), "{text:?}");
+    assert!(admitted.url.username().is_empty() && admitted.url.password().is_none(), "{text:?}");
+    for spelled in [text.as_ref(), admitted.url.as_str()] {
+        if let Ok(uri) = spelled.parse::<http::Uri>() {
+            let host = uri.host().map(str::to_ascii_lowercase);
+            assert!(host.as_deref() == Some("api.example") || spelled != admitted.url.as_str(), "{text:?}");
+        }
+    }
+    for pair in admitted.url.query().unwrap_or_default().split('&') {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+        assert!(!["access_token", "key"].contains(&name.as_str()), "{text:?}");
+    }
+}
+
 fn run(machine: &mut dyn Negotiate, octets: &[u8]) {
     let mut pending = BytesMut::new();
     let mut octets = octets.iter();
@@ -232,6 +299,29 @@ mod tests {
         prop::collection::vec(word, 0..40).prop_map(|words| words.concat())
     }
 
+    /// Pieces of which hostile batches are made.
+    fn batch_words() -> impl Strategy<Value = Vec<u8>> {
+        let words: &[&[u8]] = &[
+            b"--b",
+            b"--b\r\n",
+            b"--b--\r\n",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b" ",
+            b"Content-Type: application/http\r\n\r\n",
+            b"Content-Type: application/http\n",
+            b"GET /me HTTP/1.1\r\n",
+            b"POST /me HTTP/1.1\r\n",
+            b"Content-Length: 0\r\n",
+            b"Authorization: x\r\n",
+            b"Cookie: x\n",
+            b"host : x\r\n",
+            b"x: y\r\n",
+        ];
+        prop::collection::vec(prop::sample::select(words), 0..20).prop_map(|words| [b"\x03--b\r\n".as_slice(), &words.concat()].concat())
+    }
+
     proptest! {
         #[test]
         fn hostile_words(octets in words()) {
@@ -244,6 +334,13 @@ mod tests {
             preambles(&octets);
             proxy_answers(&octets);
             certificate(&octets);
+            batch(&octets);
+            request_url(&octets);
+        }
+
+        #[test]
+        fn hostile_batches(octets in batch_words()) {
+            batch(&octets);
         }
     }
 
@@ -252,12 +349,14 @@ mod tests {
     fn the_corpora() {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
         type Entry = fn(&[u8]);
-        let targets: [(&str, Entry); 6] = [
+        let targets: [(&str, Entry); 8] = [
+            ("net_batch", batch),
             ("net_certificate", certificate),
             ("net_challenges", challenges),
             ("net_imap_preamble", imap_preamble),
             ("net_pop3_preamble", pop3_preamble),
             ("net_proxy_answers", proxy_answers),
+            ("net_request_url", request_url),
             ("net_smtp_preamble", smtp_preamble),
         ];
         for (name, target) in targets {

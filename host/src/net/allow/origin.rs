@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::{Refusal, URL_OCTETS};
 
-/// Query parameters that carry credentials, in lower case without `-` and `_`.
+/// Query parameters that carry credentials, in lower case, letters and digits only: servers take `Access-Token[]` for the same.
 const SECRET_PARAMETERS: &[&str] = &[
     "accesstoken",
     "apikey",
@@ -72,7 +72,11 @@ impl Origin {
         Self::of(&url)
     }
 
-    fn of(url: &Url) -> Result<Self, Refusal> {
+    /// The origin of `url`.
+    ///
+    /// # Errors
+    /// Neither https nor http to loopback.
+    pub(in crate::net) fn of(url: &Url) -> Result<Self, Refusal> {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else { return Err(Refusal::BadUrl) };
         let secure = match url.scheme() {
             "https" => true,
@@ -116,14 +120,14 @@ impl Origins {
             let origin = Origin::parse(text)?;
             if origin.secure { Ok(origin) } else { Err(Refusal::NotSecure(origin.to_string())) }
         };
-        let approved = approved.into_iter().map(secure).collect::<Result<_, _>>()?;
+        let approved = approved.into_iter().map(secure).collect::<Result<_, Refusal>>()?;
         let rewrites = rewrites
             .into_iter()
             .map(|rewrite| {
                 let (from, to) = rewrite.split_once('=').ok_or_else(|| Refusal::BadRewrite(rewrite.to_owned()))?;
                 Ok((secure(from)?, Origin::parse(to)?))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Refusal>>()?;
         Ok(Self { approved, rewrites })
     }
 
@@ -206,8 +210,8 @@ fn without_fragment(mut url: Url) -> Url {
     url
 }
 
-fn is_secret_parameter(name: &str) -> bool {
-    let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).flat_map(char::to_lowercase).collect();
+pub(super) fn is_secret_parameter(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     SECRET_PARAMETERS.contains(&plain.as_str())
 }
 
