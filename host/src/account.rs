@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connector::HttpAccess;
 use crate::fault::{Fault, Kind};
 use crate::limits::Overrides;
 use crate::model::account::{Keep, LeaveCopy, Role, RoleKind};
@@ -68,6 +69,8 @@ pub struct RoleForm {
     pub networks: Option<Vec<Network>>,
     /// What the server needs beyond the standards; replaces the former ones.
     pub quirks: Option<Vec<Quirk>>,
+    /// Origins that are really elsewhere, each as "FROM=TO"; replaces the former ones.
+    pub origins: Option<Vec<String>>,
     /// Milliseconds.
     pub connect_timeout_ms: Option<u64>,
     /// Milliseconds.
@@ -170,6 +173,7 @@ impl RoleForm {
             limits: Overrides::default(),
             leave_copy: LeaveCopy::default(),
             same_credentials: false,
+            origins: Vec::new(),
         })
     }
 
@@ -188,6 +192,10 @@ impl RoleForm {
             role.folders.clone_from(folders);
         }
         role.leave_copy = self.leave_copy.unwrap_or(role.leave_copy);
+        if let Some(origins) = &self.origins {
+            HttpAccess::check_rewrites(origins)?;
+            role.origins.clone_from(origins);
+        }
         for (key, value) in &self.set {
             let Some(limit) = key.strip_prefix(LIMIT_PREFIX) else { continue };
             if value.is_empty() {

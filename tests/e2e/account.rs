@@ -32,6 +32,24 @@ fn the_stage_that_fails_is_named() {
 }
 
 #[test]
+fn an_origin_that_is_elsewhere_is_the_operators_word_and_shown() {
+    let scene = Scene::with(Setup::default());
+    let origins = || scene.postrider.json(&["account", "show", ACCOUNT])["receive"]["origins"].clone();
+    assert_eq!(origins(), Value::Null);
+    let (here, cloud) = ("https://api.example=http://127.0.0.1:9000", "https://mail.example=https://mail.cloud.example");
+    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--origin", here, "--origin", cloud]);
+    assert_eq!(origins(), serde_json::json!([here, cloud]));
+    assert!(scene.postrider.succeed(&["account", "show", ACCOUNT]).text().contains(&format!("{here} {cloud}")));
+    for wrong in ["https://api.example", "https://api.example=http://mail.cloud.example", "http://127.0.0.1=https://api.example", "a=b"] {
+        let refused = scene.postrider.run(&["account", "edit", ACCOUNT, "--origin", wrong]);
+        assert_eq!(refused.code, Some(2), "{wrong}: {}", refused.stderr);
+        assert!(refused.stderr.contains("--origin https://FROM"), "{}", refused.stderr);
+    }
+    scene.postrider.succeed(&["account", "edit", ACCOUNT, "--no-origins"]);
+    assert_eq!(origins(), Value::Null);
+}
+
+#[test]
 fn an_account_is_added_shown_changed_and_removed() {
     let scene = Scene::with(Setup::default());
     let show = |name: &str| scene.postrider.json(&["account", "show", name]);

@@ -169,6 +169,7 @@ fn describe_role(kind: RoleKind, role: &RoleView) -> Vec<(&'static str, String)>
         ("Goes out from", role.local_address.map(|address| address.to_string()).unwrap_or_default()),
         ("Near networks", networks.join(", ")),
         ("Quirks", quirks(role)),
+        ("Origins", role.origins.join(" ")),
         ("Time-outs", format!("connect {connect}, read {read}, idle {idle}")),
         ("Settings", settings.map(|settings| serde_json::Value::Object(settings.clone()).to_string()).unwrap_or_default()),
         ("Limits", limits.join(" ")),

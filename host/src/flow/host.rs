@@ -22,6 +22,7 @@ use crate::model::account::{Account, Role, RoleKind};
 use crate::model::endpoint::{Endpoint, Held};
 use crate::model::name::{AccountId, AccountName, ConnectorId, SinkName};
 use crate::model::sink::Sink;
+use crate::net::http::Clients;
 use crate::net::{Observe, StageReport};
 use crate::secret::Secret;
 use crate::store::Store;
@@ -55,6 +56,7 @@ pub struct Host {
     engine: OnceCell<Engine>,
     prepared: Mutex<HashMap<[u8; 32], Prepared>>,
     edited: watch::Sender<Edits>,
+    http: Clients,
 }
 
 /// What was edited.
@@ -103,6 +105,7 @@ impl Host {
             engine: OnceCell::new(),
             prepared: Mutex::new(HashMap::new()),
             edited: watch::Sender::new(Edits::default()),
+            http: Clients::default(),
         }
     }
 
@@ -252,7 +255,7 @@ impl Host {
         let endpoint = self.with_held(account, role, kind).await?;
         let context = SessionContext {
             account: account.name.clone(),
-            http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &[], &limits)?,
+            http: HttpAccess::granted(&Wishes::of(&manifest), &endpoint, &role.origins, &limits, &self.http)?,
             // What its manifest does not ask for was approved by nobody.
             endpoints: manifest.endpoint(kind.word()).map(|_| (kind.word().to_owned(), endpoint)).into_iter().collect(),
             mailroom: Arc::new(AccountMailroom::new(intake, account.name.clone(), role.leave_copy, Arc::clone(watcher), Arc::clone(tally))),

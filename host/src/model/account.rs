@@ -257,6 +257,9 @@ pub struct Role {
     /// Whether who signs in is who signs in for receiving, with the same secret; the endpoint names nobody then.
     #[serde(default)]
     pub same_credentials: bool,
+    /// Origins of the connector's that are really elsewhere, each as "FROM=TO".
+    #[serde(default)]
+    pub origins: Vec<String>,
 }
 
 #[cfg(test)]

@@ -107,6 +107,15 @@ impl Identity {
         self.accepting(builder.with_client_cert_verifier(verifier))
     }
 
+    /// That agrees on one of these protocols (RFC 7301).
+    pub(super) fn acceptor_speaking(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
+        let mut config = builder.with_single_cert(self.chain.clone(), key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     fn accepting(&self, builder: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
         TlsAcceptor::from(Arc::new(builder.with_single_cert(self.chain.clone(), key).unwrap()))

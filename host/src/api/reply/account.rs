@@ -99,6 +99,9 @@ pub struct RoleView {
     /// How long a copy is left on the server, where somebody said so.
     #[serde(default, skip_serializing_if = "LeaveCopy::is_default")]
     pub leave_copy: LeaveCopy,
+    /// Origins that are really elsewhere, each as "FROM=TO".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
 }
 
 impl AccountView {
@@ -125,7 +128,7 @@ impl AccountView {
 
 impl RoleView {
     fn new(role: Role, [has_secret, has_proxy_password]: [bool; 2]) -> Self {
-        let Role { connector, endpoint, folders, settings, limits, leave_copy, same_credentials } = role;
+        let Role { connector, endpoint, folders, settings, limits, leave_copy, same_credentials, origins } = role;
         let (signs_in_clear, quirks_by_name) = (endpoint.signs_in_clear(), Quirks::known(&endpoint));
         Self {
             connector,
@@ -156,6 +159,7 @@ impl RoleView {
             settings: serde_json::from_str(&settings).unwrap_or_default(),
             limits: limits.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             leave_copy,
+            origins,
         }
     }
 }

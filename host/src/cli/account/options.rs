@@ -142,6 +142,13 @@ macro_rules! server_options {
             /// The server needs nothing beyond the standards any more
             #[arg(id = concat!($prefix, "no-quirks"), long = concat!($prefix, "no-quirks"), conflicts_with = concat!($prefix, "quirk"))]
             no_quirks: bool,
+            /// An origin of the connector's is really elsewhere, as in `https://FROM=https://TO`: a national cloud, a server for tests; its
+            /// credential goes there; can be repeated
+            #[arg(id = concat!($prefix, "origin"), long = concat!($prefix, "origin"), value_name = "FROM=TO")]
+            origins: Vec<String>,
+            /// Every origin is where it says again
+            #[arg(id = concat!($prefix, "no-origins"), long = concat!($prefix, "no-origins"), conflicts_with = concat!($prefix, "origin"))]
+            no_origins: bool,
             /// For name, connect, proxy, TLS and sign-in, each
             #[arg(id = concat!($prefix, "connect-timeout-ms"), long = concat!($prefix, "connect-timeout-ms"), value_name = "N")]
             connect_timeout_ms: Option<u64>,
@@ -174,7 +181,8 @@ impl From<Outbound> for Inbound {
     fn from(given: Outbound) -> Self {
         let Outbound { server, port, security, user, auth, password_stdin, ca, pins, key_pins, no_pins, tls_min, .. } = given;
         let Outbound { client_cert, client_key, no_client_cert, proxy, proxy_password_stdin, local_address, networks, .. } = given;
-        let Outbound { no_networks, quirks, no_quirks, connect_timeout_ms, read_timeout_ms, idle_timeout_ms, set, .. } = given;
+        let Outbound { no_networks, quirks, no_quirks, origins, no_origins, connect_timeout_ms, .. } = given;
+        let Outbound { read_timeout_ms, idle_timeout_ms, set, .. } = given;
         Self {
             server,
             port,
@@ -197,6 +205,8 @@ impl From<Outbound> for Inbound {
             no_networks,
             quirks,
             no_quirks,
+            origins,
+            no_origins,
             connect_timeout_ms,
             read_timeout_ms,
             idle_timeout_ms,
@@ -281,6 +291,7 @@ impl Inbound {
             local_address: self.local_address,
             networks: (self.no_networks || !self.networks.is_empty()).then_some(self.networks),
             quirks: (self.no_quirks || !self.quirks.is_empty()).then_some(self.quirks),
+            origins: (self.no_origins || !self.origins.is_empty()).then_some(self.origins),
             connect_timeout_ms: self.connect_timeout_ms,
             read_timeout_ms: self.read_timeout_ms,
             idle_timeout_ms: self.idle_timeout_ms,

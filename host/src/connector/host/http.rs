@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
@@ -9,11 +10,13 @@ use super::{Guest, Imports, Refusal, session};
 use crate::connector::bindings::http::{Host, HostWithStore, Request, Response};
 use crate::connector::bindings::types::Error;
 use crate::connector::contract::{self, at_most, refusal};
+use crate::connector::seam::CredentialBroker;
 use crate::connector::session::Session;
 use crate::connector::streams::{self, Octets, Produced};
 use crate::fault::{Fault, Kind};
 use crate::limits::contract::{HEADER_OCTETS, HEADERS, URL_OCTETS};
 use crate::net::http::{self, RequestBody, ResponseBody};
+use crate::secret::Secret;
 
 impl<T: Send + 'static> HostWithStore<T> for Imports {
     async fn exchange(accessor: &Accessor<T, Self>, request: Request, body: Option<(u64, StreamReader<u8>)>) -> Result<Response, Refusal> {
@@ -44,7 +47,7 @@ impl<T: Send + 'static> HostWithStore<T> for Imports {
 impl Host for Guest {}
 
 async fn exchange(session: &Session, request: Request, body: Option<RequestBody>) -> Result<http::Response, Refusal> {
-    let Request { method, url, headers, credential, cost: _ } = request;
+    let Request { method, url, headers, credential, cost } = request;
     at_most("a URL (in octets)", url.len(), URL_OCTETS)?;
     at_most("a request (in headers)", headers.len(), HEADERS)?;
     let octets = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -52,18 +55,31 @@ async fn exchange(session: &Session, request: Request, body: Option<RequestBody>
     let Some(access) = &session.context.http else {
         return Err(Refusal::Answer(refusal("ORIGIN", "no origin is approved for this connector")));
     };
+    if let Some(name) = access.credential_header(&headers) {
+        return Err(Refusal::Answer(refusal(
+            "HEADER",
+            format!("the header `{name}` carries a credential, which the host puts on by itself"),
+        )));
+    }
     let credential = match credential {
         None => None,
         Some(name) => {
             let Some(declared) = access.credentials.iter().find(|declared| declared.name == name) else {
                 return Err(Refusal::Answer(refusal("CREDENTIAL", "the manifest declares no credential of that name for requests")));
             };
-            let secret = session.context.credentials.http_credential(&name).await.inspect_err(|fault| session.remember(fault))?;
-            Some(http::Credential { secret, placement: declared.placement.clone(), origins: declared.origins.clone() })
+            let broker = &session.context.credentials;
+            let secret = broker.http_credential(&name).await.inspect_err(|fault| session.remember(fault))?;
+            let renewal = Arc::new(Renewal { broker: Arc::clone(broker), name });
+            Some(http::Credential {
+                secret,
+                placement: declared.placement.clone(),
+                origins: declared.origins.clone(),
+                renewal: Some(renewal),
+            })
         }
     };
     let secret = credential.as_ref().map(|credential| credential.secret.clone());
-    let request = http::Request { method, url, headers, credential, body };
+    let request = http::Request { method, url, headers, credential, cost, body };
     let outcome = access.client.exchange(request).await;
     Ok(outcome.map_err(|fault| {
         session.remember(&fault);
@@ -72,6 +88,19 @@ async fn exchange(session: &Session, request: Request, body: Option<RequestBody>
             ..fault
         }
     })?)
+}
+
+/// The broker, asked for another credential under one name.
+struct Renewal {
+    broker: Arc<dyn CredentialBroker>,
+    name: String,
+}
+
+#[async_trait]
+impl http::Renew for Renewal {
+    async fn renew(&self, refused: &Secret) -> Result<Option<Secret>, Fault> {
+        self.broker.renew_http_credential(&self.name, refused).await
+    }
 }
 
 /// A component's stream as a request's body.

@@ -1,21 +1,27 @@
 //! HTTP against servers on loopback that play scripts: the operator's rewrite leads there.
 
+mod http2;
+mod policy;
+
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use futures_util::{StreamExt, stream};
 
 use super::*;
 use crate::model::endpoint::{Security, Timeouts, Trust};
+use crate::net::allow::Origin;
 use crate::net::testing::{Act, Flaw, Identity, PASSWORD, Server, endpoint, secret};
+
+fn settings(origins: Origins, server: Endpoint) -> Settings {
+    Settings { body_octets: 1000, exchanges: 2, ..Settings::new(origins, server, &Limits::default()) }
+}
 
 fn client_over(to: &str, trust: Trust, idle: Duration) -> Client {
     let rewrite = format!("https://api.example={to}");
-    Client::new(Settings {
-        origins: Origins::new(["https://api.example", "https://files.example"], [rewrite.as_str()]).unwrap(),
-        server: Endpoint { trust, timeouts: Timeouts { read: idle, ..Timeouts::default() }, ..endpoint(443, Security::Tls) },
-        body_octets: 1000,
-        exchanges: 2,
-    })
+    let origins = Origins::new(["https://api.example", "https://files.example"], [rewrite.as_str()]).unwrap();
+    let server = Endpoint { trust, timeouts: Timeouts { read: idle, ..Timeouts::default() }, ..endpoint(443, Security::Tls) };
+    Client::new(settings(origins, server))
 }
 
 fn client(server: &Server) -> Client {
@@ -23,11 +29,12 @@ fn client(server: &Server) -> Client {
 }
 
 fn get(path: &str) -> Request {
-    Request { method: "GET".to_owned(), url: format!("https://api.example{path}"), headers: Vec::new(), credential: None, body: None }
+    let url = format!("https://api.example{path}");
+    Request { method: "GET".to_owned(), url, headers: Vec::new(), credential: None, cost: 1, body: None }
 }
 
 fn credential(placement: Placement) -> Option<Credential> {
-    Some(Credential { secret: secret(), placement, origins: vec![Origin::parse("https://api.example").unwrap()] })
+    Some(Credential { secret: secret(), placement, origins: vec![Origin::parse("https://api.example").unwrap()], renewal: None })
 }
 
 fn body(length: u64, pieces: &[&'static str]) -> Option<RequestBody> {
@@ -71,7 +78,7 @@ async fn a_request_and_its_answer() {
     let heard = server.heard();
     assert_eq!(heard[0], "GET /v1/me?$top=5 HTTP/1.1");
     assert!(heard.contains(&format!("host: 127.0.0.1:{}", server.port)), "{heard:?}");
-    assert!(heard.contains(&"accept-encoding: identity".to_owned()) && heard.contains(&"prefer: x".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"accept-encoding: gzip".to_owned()) && heard.contains(&"prefer: x".to_owned()), "{heard:?}");
     assert!(heard.contains(&format!("authorization: Bearer {PASSWORD}")), "{heard:?}");
 }
 
@@ -145,12 +152,81 @@ async fn a_body_is_bounded() {
     let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", format!("1f4\r\n{}\r\n", "x".repeat(500)).repeat(3));
     let server = Server::start(None, [answering(5, &chunked), vec![Act::Stall]].concat()).await;
     assert_eq!(all(client(&server).exchange(get("/")).await.unwrap()).await.unwrap_err().kind, Kind::TooLarge);
-    let coded = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx";
+    let coded = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx";
     let server = Server::start(None, answering(5, coded)).await;
     assert_eq!(client(&server).exchange(get("/")).await.unwrap_err().kind, Kind::Unsupported);
     let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     let server = Server::start(None, [answering(5, &head), vec![Act::Stall]].concat()).await;
     assert_eq!(client(&server).exchange(get("/")).await.unwrap_err().kind, Kind::Malformed);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_counted_as_it_unfolds() {
+    let coded = |octets: &[u8], end: usize| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, octets).unwrap();
+        let coded = encoder.finish().unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", coded.len() - end);
+        [vec![Act::HearLine; 5], vec![Act::Say([head.as_bytes(), &coded[..coded.len() - end]].concat())]].concat()
+    };
+    let server = Server::start(None, coded(b"hello world", 0)).await;
+    let response = client(&server).exchange(get("/")).await.unwrap();
+    assert!(!response.headers.iter().any(|(name, _)| name.starts_with("content-")), "{:?}", response.headers);
+    assert_eq!(all(response).await.unwrap(), b"hello world");
+    // A bomb: 100 MB in 100 KB, of which no more than the bound is unfolded.
+    let server = Server::start(None, coded(&vec![0; 10_000_000], 0)).await;
+    let roomy = format!("http://127.0.0.1:{}", server.port);
+    let client_of = |octets| {
+        let client = client_over(&roomy, Trust::default(), Duration::from_secs(20));
+        Client::new(Settings { body_octets: octets, ..client.settings })
+    };
+    let mut response = client_of(100_000).exchange(get("/")).await.unwrap();
+    let fault = loop {
+        match response.body.next().await.unwrap() {
+            Ok(octets) => assert!(octets.len() <= crate::limits::HTTP_DECODED_OCTETS),
+            Err(fault) => break fault,
+        }
+    };
+    assert_eq!(fault.kind, Kind::TooLarge);
+    assert!(response.body.received() <= 100_000 + crate::limits::HTTP_DECODED_OCTETS as u64);
+    // Whole by its length, and cut inside; and no gzip at all.
+    let server = Server::start(None, coded(b"hello world", 3)).await;
+    let fault = all(client(&server).exchange(get("/")).await.unwrap()).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("TRUNCATED")));
+    let plain = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello";
+    let server = Server::start(None, answering(5, plain)).await;
+    assert_eq!(all(client(&server).exchange(get("/")).await.unwrap()).await.unwrap_err().kind, Kind::Malformed);
+}
+
+#[tokio::test]
+async fn an_exchange_ends_in_time_though_its_body_goes_on() {
+    let server = Server::start(None, [answering(5, "HTTP/1.1 200 OK\r\n\r\n"), vec![Act::Dribble("x")]].concat()).await;
+    let slow = Client::new(Settings { exchange: Duration::from_millis(200), ..client(&server).settings });
+    let fault = all(slow.exchange(get("/")).await.unwrap()).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("TIMEOUT")));
+    assert!(fault.causes().any(|cause| cause.contains("http-exchange-ms")), "{fault:?}");
+    // Interim answers are no answer, however many come (RFC 9110 section 15.2).
+    let server = Server::start(None, [vec![Act::HearLine; 5], vec![Act::Dribble("HTTP/1.1 100 Continue\r\n\r\n")]].concat()).await;
+    let to = format!("http://127.0.0.1:{}", server.port);
+    let fault = client_over(&to, Trust::default(), Duration::from_millis(300)).exchange(get("/")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_deref()), (Kind::Unreachable, Some("TIMEOUT")));
+}
+
+#[tokio::test]
+async fn an_answer_may_come_before_the_body_was_sent() {
+    let early = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nlong";
+    let server = Server::start(None, [answering(6, early), vec![Act::Stall]].concat()).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let octets = stream::unfold(receiver, |mut receiver: tokio::sync::mpsc::Receiver<bytes::Bytes>| async move {
+        receiver.recv().await.map(|piece| (Ok(piece), receiver))
+    });
+    let request = Request { method: "PUT".to_owned(), body: Some(RequestBody { length: 1 << 30, octets: octets.boxed() }), ..get("/") };
+    let client = client(&server);
+    let response = client.exchange(request).await.unwrap();
+    assert_eq!(response.status, 413);
+    assert_eq!(all(response).await.unwrap(), b"long");
+    // Whoever gives the body learns that nobody wants it any more.
+    sender.closed().await;
 }
 
 #[tokio::test]
@@ -221,12 +297,8 @@ async fn an_origin_of_a_manifest_leads_to_no_near_place() {
     let server = Server::start(None, vec![Act::HearLine, Act::Stall]).await;
     for origin in ["https://localhost", "https://[::1]", "https://127.0.0.2", "https://2130706434", "https://0x7f.2"] {
         let origin = format!("{origin}:{}", server.port);
-        let client = Client::new(Settings {
-            origins: Origins::new([origin.as_str()], []).unwrap(),
-            server: Endpoint { proxy: None, ..endpoint(443, Security::Tls) },
-            body_octets: 1000,
-            exchanges: 2,
-        });
+        let server = Endpoint { proxy: None, ..endpoint(443, Security::Tls) };
+        let client = Client::new(settings(Origins::new([origin.as_str()], []).unwrap(), server));
         let fault = client.exchange(Request { url: format!("{origin}/"), ..get("/") }).await.unwrap_err();
         assert_eq!(fault.kind, Kind::RefusedByHost, "{origin}: {fault:?}");
     }
@@ -255,8 +327,7 @@ async fn an_exchange_goes_through_the_accounts_proxy() {
         server.trust.ca_file = Some(identity.ca_file.clone());
         server.proxy = Some(format!("{scheme}://me@127.0.0.1:{}", proxy.port));
         server.held.proxy_password = Some(Secret::new("correct horse"));
-        let client =
-            Client::new(Settings { origins: Origins::new(["https://api.example"], []).unwrap(), server, body_octets: 1000, exchanges: 2 });
+        let client = Client::new(settings(Origins::new(["https://api.example"], []).unwrap(), server));
         let response = client.exchange(get("/")).await.unwrap_or_else(|fault| panic!("{scheme}: {fault:?}"));
         assert_eq!(all(response).await.unwrap(), b"hello");
         let heard = proxy.heard();

@@ -204,5 +204,6 @@ fn role(limits: crate::limits::Overrides) -> crate::model::account::Role {
         limits,
         leave_copy: crate::model::account::LeaveCopy::No,
         same_credentials: false,
+        origins: Vec::new(),
     }
 }
