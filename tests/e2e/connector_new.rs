@@ -123,7 +123,7 @@ fn a_rest_connector_receives_mail() {
     let sdk = repository().join("plugins/sdk");
     make(&postrider, "rest-mail", &["--kind", "rest", "--sdk", sdk.to_str().unwrap()]);
     let authority = Authority::new("Tests");
-    let service = Service::start(&authority.identity(&["localhost"]), answer);
+    let service = Service::start(Some(&authority.identity(&["localhost"])), answer);
     let ca = postrider.beside("ca.pem");
     fs::write(&ca, authority.pem()).unwrap();
     let (port, base) = (service.port.to_string(), format!("base-url=https://localhost:{}/v1", service.port));
@@ -140,27 +140,28 @@ fn a_rest_connector_receives_mail() {
     assert_eq!(messages(&postrider), BTreeSet::from(three));
     let asked = service.asked();
     assert!(asked.iter().all(|asked| asked.header("authorization") == Some("Bearer correct horse")), "{asked:?}");
-    let fetched: Vec<&str> = asked.iter().map(|asked| asked.target.as_str()).filter(|target| target.ends_with("/raw")).collect();
+    let fetched: Vec<String> = asked.iter().map(Asked::line).filter(|line| line.ends_with("/raw")).collect();
     assert_eq!(fetched, ["1", "2", "3", "3"].map(|id| format!("GET /v1/messages/{id}/raw")));
 }
 
 /// Three messages on two pages; the third is cut short when it is asked for first.
 fn answer(asked: &Asked) -> Answer {
     static CUT: std::sync::Once = std::sync::Once::new();
-    match asked.target.as_str() {
+    match asked.line().as_str() {
         "GET /v1/messages?max=2" => {
-            Answer::ok(json!({ "messages": [{ "id": "1", "keywords": ["\\Seen"] }, { "id": "2" }], "next": "b" }).to_string())
+            Answer::json(&json!({ "messages": [{ "id": "1", "keywords": ["\\Seen"] }, { "id": "2" }], "next": "b" }))
         }
-        "GET /v1/messages?max=2&page=b" => Answer::ok(json!({ "messages": [{ "id": "3" }], "next": null }).to_string()),
+        "GET /v1/messages?max=2&page=b" => Answer::json(&json!({ "messages": [{ "id": "3" }], "next": null })),
         raw => match raw.strip_prefix("GET /v1/messages/").and_then(|rest| rest.strip_suffix("/raw")) {
             Some(id) => {
-                let mut answer = Answer::ok(format!("Subject: {id}\r\n\r\ntext\r\n"));
+                let whole = Answer::new(200).with_body(format!("Subject: {id}\r\n\r\ntext\r\n"));
+                let mut is_cut = false;
                 if id == "3" {
-                    CUT.call_once(|| answer.cut_after = Some(8));
+                    CUT.call_once(|| is_cut = true);
                 }
-                answer
+                if is_cut { whole.cut_after(8) } else { whole }
             }
-            None => Answer { status: 404, body: Vec::new(), cut_after: None },
+            None => Answer::new(404),
         },
     }
 }

@@ -2,6 +2,7 @@
 //! and a test for each behaviour.
 
 mod contained;
+mod exchanges;
 pub(crate) mod fake;
 mod sessions;
 mod swept;

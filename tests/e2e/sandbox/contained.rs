@@ -57,6 +57,15 @@ contained! {
     IgnoreStop => a_session_that_ignores_the_stop_is_ended,
     AskUnapprovedOrigin => an_unapproved_origin_is_refused,
     SetAuthorization => an_authorization_of_its_own_is_refused,
+    SetCookie => a_cookie_of_its_own_is_refused,
+    HideTokenInQuery => a_token_in_a_query_is_refused,
+    HideTokenInBatchPart => a_token_in_a_batch_part_is_refused,
+    HideOriginInBatch => another_origin_in_a_batch_is_refused,
+    FollowRedirect => a_redirect_elsewhere_is_not_followed,
+    Fetch => a_response_is_whole_or_an_error,
+    Upload => a_refused_credential_is_renewed_and_the_body_sent_again,
+    DeclareFalseLength => a_false_length_reaches_no_server,
+    HoardExchanges => exchanges_are_counted,
     NeverReadBody => a_body_that_nobody_reads_holds_up_nothing,
     DumpMemory => its_whole_memory_has_no_secret,
     WithholdVerdicts => withheld_verdicts_are_a_broken_contract,
@@ -80,6 +89,11 @@ fn assert_refused(outcome: Result<(), Fault>, kind: Kind, code: Option<&str>) {
 }
 
 mod behaviours {
+    pub(super) use super::super::exchanges::{
+        a_cookie_of_its_own_is_refused, a_false_length_reaches_no_server, a_redirect_elsewhere_is_not_followed,
+        a_refused_credential_is_renewed_and_the_body_sent_again, a_response_is_whole_or_an_error, a_token_in_a_batch_part_is_refused,
+        a_token_in_a_query_is_refused, another_origin_in_a_batch_is_refused, exchanges_are_counted,
+    };
     use super::*;
 
     pub(super) async fn one_that_behaves_is_left_alone(behaviour: Behaviour) {

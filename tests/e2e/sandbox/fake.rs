@@ -145,6 +145,9 @@ impl Committing for Memory {
     }
 }
 
+/// What takes the place of [`SECRET`] where a server refused it.
+pub(super) const RENEWED: &str = "renewed horse battery staple";
+
 /// Has [`SECRET`] for every endpoint that has a user.
 struct Broker;
 
@@ -158,8 +161,9 @@ impl CredentialBroker for Broker {
         Ok(Secret::new(SECRET))
     }
 
-    async fn renew_http_credential(&self, _: &str, _: &Secret) -> Result<Option<Secret>, Fault> {
-        Ok(None)
+    async fn renew_http_credential(&self, _: &str, refused: &Secret) -> Result<Option<Secret>, Fault> {
+        assert_eq!(refused.expose(), SECRET.as_bytes());
+        Ok(Some(Secret::new(RENEWED)))
     }
 }
 
@@ -171,6 +175,8 @@ pub(crate) struct Setting {
     pub(super) endpoints: Vec<(String, Endpoint)>,
     pub(super) limits: Limits,
     pub(super) http: Option<HttpAccess>,
+    /// For each wait on an exchange.
+    pub(super) read_timeout: Duration,
 }
 
 impl Setting {
@@ -182,6 +188,7 @@ impl Setting {
             endpoints: Vec::new(),
             limits: Limits::default(),
             http: None,
+            read_timeout: Timeouts::default().read,
         }
     }
 
@@ -209,9 +216,20 @@ impl Setting {
     }
 
     /// With [`ORIGIN`] approved, which really is a server on loopback.
-    pub(super) fn with_origin(mut self, port: u16) -> Self {
-        let origins = Origins::new([ORIGIN], [format!("{ORIGIN}=http://127.0.0.1:{port}").as_str()]).unwrap();
-        let client = http::Client::new(http::Settings::new(origins, endpoint(Protocol::Stream, 443), &self.limits));
+    pub(super) fn with_origin(self, port: u16) -> Self {
+        self.with_origin_at(&format!("http://127.0.0.1:{port}"), Trust::default())
+    }
+
+    /// With [`ORIGIN`] approved, which really is a server of HTTPS on loopback whose authority's certificate is in this file.
+    pub(super) fn with_secure_origin(self, port: u16, ca_file: PathBuf) -> Self {
+        self.with_origin_at(&format!("https://127.0.0.1:{port}"), Trust { ca_file: Some(ca_file), ..Trust::default() })
+    }
+
+    fn with_origin_at(mut self, really: &str, trust: Trust) -> Self {
+        let origins = Origins::new([ORIGIN], [format!("{ORIGIN}={really}").as_str()]).unwrap();
+        let timeouts = Timeouts { read: self.read_timeout, ..Timeouts::default() };
+        let server = Endpoint { trust, timeouts, ..endpoint(Protocol::Stream, 443) };
+        let client = http::Client::new(http::Settings::new(origins, server, &self.limits));
         let credential = HttpCredential {
             name: "password".to_owned(),
             placement: http::Placement::Bearer,

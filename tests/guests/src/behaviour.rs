@@ -87,6 +87,24 @@ behaviours! {
     AskUnapprovedOrigin = "ask-unapproved-origin",
     /// Sets an Authorization header of its own.
     SetAuthorization = "set-authorization",
+    /// Sets a Cookie header of its own.
+    SetCookie = "set-cookie",
+    /// Puts a token of its own into a query.
+    HideTokenInQuery = "hide-token-in-query",
+    /// Puts a token of its own into a request inside of a multipart batch.
+    HideTokenInBatchPart = "hide-token-in-batch-part",
+    /// Puts a request for another origin into a batch in JSON.
+    HideOriginInBatch = "hide-origin-in-batch",
+    /// Asks with the credential, is led on by the server, and delivers what it got.
+    FollowRedirect = "follow-redirect",
+    /// Asks with the credential, reads the response to its end, checks that it was whole, and delivers it.
+    Fetch = "fetch",
+    /// Sends `size` octets with the credential and delivers what was answered.
+    Upload = "upload",
+    /// Sends `size` octets and says that they are more.
+    DeclareFalseLength = "declare-false-length",
+    /// Begins requests until it is refused, and reads none of the responses.
+    HoardExchanges = "hoard-exchanges",
     /// Asks for a response and never reads its body.
     NeverReadBody = "never-read-body",
     /// Signs in, talks to the server, and delivers its whole linear memory.

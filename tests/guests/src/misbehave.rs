@@ -170,6 +170,31 @@ pub(crate) async fn sync(plan: &Plan, folder: Option<String>) -> Result<(), Erro
         Behaviour::SetAuthorization => {
             exchange(&format!("{}/", plan.origin), vec![("Authorization".to_owned(), "Bearer mine".to_owned())]).await.map(drop)
         }
+        Behaviour::SetCookie => exchange(&format!("{}/", plan.origin), vec![("cookie".to_owned(), "a=b".to_owned())]).await.map(drop),
+        Behaviour::HideTokenInQuery => exchange(&format!("{}/?a=b&Access%5Ftoken=mine", plan.origin), Vec::new()).await.map(drop),
+        Behaviour::HideTokenInBatchPart => {
+            let inner = "GET /me HTTP/1.1\r\nAuthorization: Bearer mine\r\n\r\n";
+            let batch = format!("--b\r\nContent-Type: application/http\r\n\r\n{inner}\r\n--b--\r\n");
+            send(plan, "/batch", "multipart/mixed; boundary=b", batch.into_bytes(), 0).await.map(drop)
+        }
+        Behaviour::HideOriginInBatch => {
+            let batch = r#"{"requests":[{"id":"1","method":"GET","url":"https://elsewhere.example/"}]}"#;
+            send(plan, "/v1.0/$batch", "application/json", batch.into(), 0).await.map(drop)
+        }
+        Behaviour::FollowRedirect | Behaviour::Fetch => {
+            let url = format!("{}/fetched", plan.origin);
+            let request =
+                http::Request { method: "GET".to_owned(), url, headers: Vec::new(), credential: Some("password".to_owned()), cost: 1 };
+            keep(scope, http::exchange(request, None).await?).await
+        }
+        Behaviour::Upload => keep(scope, send(plan, "/upload", "message/rfc822", vec![b'x'; plan.size], 0).await?).await,
+        Behaviour::DeclareFalseLength => send(plan, "/upload", "message/rfc822", vec![b'x'; plan.size], 1).await.map(drop),
+        Behaviour::HoardExchanges => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(exchange(&format!("{}/", plan.origin), Vec::new()).await?);
+            }
+        }
         Behaviour::NeverReadBody => {
             let response = exchange(&format!("{}/", plan.origin), Vec::new()).await?;
             let status = response.status;
@@ -255,6 +280,34 @@ fn look_around() -> Vec<String> {
 async fn exchange(url: &str, headers: Vec<(String, String)>) -> Result<http::Response, Error> {
     let request = http::Request { method: "GET".to_owned(), url: url.to_owned(), headers, credential: None, cost: 1 };
     http::exchange(request, None).await
+}
+
+/// Send a body, and say that it is longer by so many octets.
+async fn send(plan: &Plan, path: &str, kind: &str, body: Vec<u8>, beyond: u64) -> Result<http::Response, Error> {
+    let request = http::Request {
+        method: "POST".to_owned(),
+        url: format!("{}{path}", plan.origin),
+        headers: vec![("Content-Type".to_owned(), kind.to_owned())],
+        credential: Some("password".to_owned()),
+        cost: 1,
+    };
+    let length = body.len() as u64 + beyond;
+    let (octets, _) = whole(body);
+    http::exchange(request, Some((length, octets))).await
+}
+
+/// Deliver a response: its status, and its body, if that was whole.
+async fn keep(scope: Scope, response: http::Response) -> Result<(), Error> {
+    let mut kept = format!("{}\n", response.status).into_bytes();
+    let body = response.body.collect().await;
+    let count = response.finished.await?;
+    if u64::try_from(body.len()) != Ok(count) {
+        return Err(error(Failure::Malformed, "another number of octets than told"));
+    }
+    kept.extend(body);
+    let (octets, finished) = whole(kept);
+    mailbox::deliver(scope.clone(), arrival("fetched"), octets, finished).await?;
+    mailbox::checkpoint(scope, Vec::new()).await
 }
 
 /// A real conversation first, so that everything that the host would ever hand over has passed through here.

@@ -1,5 +1,5 @@
 //! What the end-to-end tests, the demo and the benchmark stand on: real servers on loopback ([`dovecot`], [`postfix`]), scripted ones that misbehave
-//! ([`scripted`]), real proxies ([`proxy`]), libgsasl as the other end of a sign-in ([`gsasl`]), a line between client and server that counts and cuts ([`relay`]), mail to fill a mailbox with ([`corpus`],
+//! ([`scripted`]), real proxies ([`proxy`]), HTTP as a function answers it ([`service`]), libgsasl as the other end of a sign-in ([`gsasl`]), a line between client and server that counts and cuts ([`relay`]), mail to fill a mailbox with ([`corpus`],
 //! [`maildir`]), readers and a writer of their own to compare with ([`imap`], [`pop3`], [`smtp`]) and a driver for the built binary ([`postrider`]).
 //!
 //! A failure here panics with words: it fails the test that stands on it. Nothing skips; a server that is not installed is a failure
