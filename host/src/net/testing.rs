@@ -204,7 +204,8 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A line of either kind.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 async fn play(mut line: Box<dyn Duplex>, acceptor: Option<TlsAcceptor>, acts: Vec<Act>, heard: Arc<Mutex<Vec<String>>>) -> Option<()> {

@@ -58,7 +58,7 @@ impl Inspection {
             let boundary = Boundary::of(given).ok_or(BatchError::Boundary)?;
             // Uploads have parts of any kind, whose octets are nobody's request.
             let has_requests = is_batch || !matches!(subtype, "related" | "form-data");
-            Self::Multipart(Box::new(Multipart::new(boundary, has_requests, to.origin.clone())))
+            Self::Multipart(Box::new(Multipart::new(&boundary, has_requests, to.origin.clone())))
         } else if is_batch {
             if !(media == "application/json" || media.starts_with("application/") && media.ends_with("+json")) {
                 return Err(BatchError::Type.into());

@@ -68,7 +68,7 @@ impl Boundary {
 }
 
 impl Multipart {
-    pub(super) fn new(boundary: Boundary, has_requests: bool, origin: Origin) -> Self {
+    pub(super) fn new(boundary: &Boundary, has_requests: bool, origin: Origin) -> Self {
         Self {
             delimiter: [b"--", boundary.0.as_slice()].concat(),
             has_requests,

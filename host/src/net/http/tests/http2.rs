@@ -7,13 +7,13 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::SendResponse;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::server::TlsStream;
+use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::net::testing::Duplex;
 
-type Line = TlsStream<TcpStream>;
+type Line = Box<dyn Duplex>;
 
 /// What the server was asked, by connection.
 type Log = Arc<Mutex<Vec<(usize, String)>>>;
@@ -45,7 +45,7 @@ impl Http2 {
                 while let Ok((socket, _)) = listener.accept().await {
                     let Ok(line) = acceptor.accept(socket).await else { continue };
                     count += 1;
-                    lines.spawn(serve(count, line, Arc::clone(&log)));
+                    lines.spawn(serve(count, Box::new(line), Arc::clone(&log)));
                 }
             }
         });
@@ -340,13 +340,15 @@ async fn flood(line: Line, kind: u8, flags: u8, stream: u32, payload: Vec<u8>) {
     }
 }
 
+/// Its name; kind, flags, stream and payload of its frames; whether a head is begun before it.
+type Flood = (&'static str, u8, u8, u32, Vec<u8>, bool);
+
 #[tokio::test]
 async fn floods_end_in_an_error() {
     // A header in literal form without indexing, of 8 KiB.
     let header = [b"\x00\x01x\x7f\x81\x3f".as_slice(), &[b'y'; 8192]].concat();
     let opening = [STATUS_200, header.as_slice()].concat();
-    // Kind, flags, stream, payload; and what is said before.
-    let floods: [(&str, u8, u8, u32, Vec<u8>, bool); 6] = [
+    let floods: [Flood; 6] = [
         ("CONTINUATION", 9, 0, 1, header.clone(), true),
         ("empty CONTINUATION", 9, 0, 1, Vec::new(), true),
         ("PING", 6, 0, 0, vec![0; 8], false),
