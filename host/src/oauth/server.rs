@@ -20,7 +20,7 @@ use super::party::Party;
 use super::refusal;
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
-use crate::limits::{OAUTH_ANSWER_OCTETS, OAUTH_EXCHANGES};
+use crate::limits::{Limits, OAUTH_ANSWER_OCTETS, OAUTH_EXCHANGES};
 use crate::model::endpoint::{Endpoint, Held, Protocol, Security, Trust};
 use crate::model::provider::ClientAuth;
 use crate::net::allow::{Origin, Origins};
@@ -194,7 +194,7 @@ impl Server {
                 }
             }
             let placement = net_http::Placement::Header("authorization".to_owned());
-            Origin::parse(&origin).map(|origin| net_http::Credential { secret, placement, origins: vec![origin] })
+            Origin::parse(&origin).map(|origin| net_http::Credential { secret, placement, origins: vec![origin], renewal: None })
         });
         let credential = credential.transpose().map_err(|refusal| refusal.into_fault(self.operation.clone()))?;
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -204,6 +204,7 @@ impl Server {
             url,
             headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
             credential,
+            cost: 1,
             body: (!body.is_empty())
                 .then(|| net_http::RequestBody { length: body.len() as u64, octets: stream::iter([Ok(bytes::Bytes::from(body))]).boxed() }),
         };
@@ -235,7 +236,8 @@ impl Server {
             held: Held { client_key: None, ..self.party.way.held.clone() },
             ..self.party.way.clone()
         };
-        Ok(net_http::Client::new(net_http::Settings { origins, server, body_octets: OAUTH_ANSWER_OCTETS, exchanges: OAUTH_EXCHANGES }))
+        let settings = net_http::Settings::new(origins, server, &Limits::default());
+        Ok(net_http::Client::new(net_http::Settings { body_octets: OAUTH_ANSWER_OCTETS, exchanges: OAUTH_EXCHANGES, ..settings }))
     }
 
     /// The refusal in an answer; none: it names no code.
