@@ -164,7 +164,8 @@ impl Unanswered {
             http2.is_some_and(|error| error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)));
         if is_unsent || is_refused {
             Self::Unprocessed(fault)
-        } else if fault.code.as_deref() == Some(TRUNCATED) {
+        } else if fault.code.as_deref() == Some(TRUNCATED) && !http2.is_some_and(h2::Error::is_reset) {
+            // A stream that is reset for another reason was looked at by a server that lives.
             Self::Lost(fault)
         } else {
             Self::Failed(fault)
