@@ -162,7 +162,7 @@ fn several_messages_share_a_line_and_more_lines_are_bounded() {
     expected.sort_unstable();
     assert_eq!(ids, expected);
     for mail in &outbox.accepted {
-        let number: usize = mail.message_id()[1..].split('@').next().unwrap().parse().unwrap();
+        let number: usize = mail.message_id().trim_start_matches('<').split('@').next().unwrap().parse().unwrap();
         assert!(mail.octets == message(number, 2_000), "the octets of message {number}");
     }
 }

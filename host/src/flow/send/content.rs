@@ -66,7 +66,7 @@ fn end(octets: &[u8]) -> Option<usize> {
 fn is_field(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|octet| *octet == b':') else { return false };
     let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
-    !name.is_empty() && name.iter().all(|octet| octet.is_ascii_graphic())
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
 }
 
 fn message_id(header: &[u8]) -> Option<String> {
