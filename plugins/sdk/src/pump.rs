@@ -7,7 +7,7 @@ mod parcel;
 mod sending;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
@@ -41,6 +41,10 @@ const BACKLOG_OCTETS: usize = 512 << 10;
 
 /// While more messages than this are being taken over, nothing is read.
 const BACKLOG_MESSAGES: usize = 32;
+
+/// While a checkpoint is not answered and this many messages were begun behind it, nothing is read: they belong to the next one, and the host
+/// bounds what waits for a checkpoint (10,000 messages by default).
+const AHEAD_MESSAGES: usize = 2_000;
 
 /// Calls of the host that are under way at once, each message being one. The host refuses more than 64 of one session; what reads, writes and
 /// waits besides has its room. One read may hold hundreds of small messages: what does not fit waits here, in order.
@@ -198,6 +202,10 @@ struct Pump<'a, O> {
     backlog: Rc<Cell<usize>>,
     /// Messages that the host has not answered for.
     taking: usize,
+    /// Checkpoints that are not answered.
+    checkpoints: BTreeSet<Token>,
+    /// Messages that were begun since the first of them.
+    ahead: usize,
     /// Who wants the next octets of the stream that the call brought.
     draw: Option<Token>,
     /// What is asked once everything written has gone out.
@@ -223,6 +231,8 @@ impl<'a, O: Outside> Pump<'a, O> {
             calls: 0,
             backlog: Rc::default(),
             taking: 0,
+            checkpoints: BTreeSet::new(),
+            ahead: 0,
             draw: None,
             commit: None,
             given: None,
@@ -236,11 +246,19 @@ impl<'a, O: Outside> Pump<'a, O> {
                 Action::Write(octets) => self.outbox.extend_from_slice(&octets),
                 Action::Ask(token, Question::Draw) => self.draw = Some(token),
                 Action::Ask(token, question @ Question::Committing(_)) => self.commit = Some((token, question)),
-                Action::Ask(token, question) => self.call(Box::pin(async move { Event::Answer(token, outside.ask(question).await) })),
+                Action::Ask(token, question) => {
+                    if matches!(question, Question::Checkpoint(..)) {
+                        self.checkpoints.insert(token);
+                    }
+                    self.call(Box::pin(async move { Event::Answer(token, outside.ask(question).await) }));
+                }
                 Action::Begin(token, scope, arrival) => {
                     let parcel = Rc::new(Parcel::new(Rc::clone(&self.backlog)));
                     self.deliveries.insert(token, Rc::clone(&parcel));
                     self.taking += 1;
+                    if !self.checkpoints.is_empty() {
+                        self.ahead += 1;
+                    }
                     self.call(Box::pin(async move { Event::Answer(token, Answer::Done(outside.deliver(scope, *arrival, &parcel).await)) }));
                 }
                 Action::Piece(token, octets) => {
@@ -326,7 +344,8 @@ impl<'a, O: Outside> Pump<'a, O> {
     }
 
     fn may_read(&self) -> bool {
-        !self.reading && !self.lost && self.taking <= BACKLOG_MESSAGES && self.backlog.get() <= BACKLOG_OCTETS
+        let is_behind = self.taking > BACKLOG_MESSAGES || self.ahead >= AHEAD_MESSAGES || self.backlog.get() > BACKLOG_OCTETS;
+        !self.reading && !self.lost && !is_behind
     }
 
     /// Whether nothing is read because what the call gives back is not taken; `context` is woken when some of it is.
@@ -374,6 +393,9 @@ impl<'a, O: Outside> Pump<'a, O> {
                 self.answered();
                 if self.deliveries.remove(&token).is_some() {
                     self.taking = self.taking.saturating_sub(1);
+                }
+                if self.checkpoints.remove(&token) && self.checkpoints.is_empty() {
+                    self.ahead = 0;
                 }
                 Input::Answer(token, answer)
             }

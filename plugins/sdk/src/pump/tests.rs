@@ -53,6 +53,8 @@ struct World {
     brought: RefCell<VecDeque<Vec<u8>>>,
     /// Open: the shorter timers go off.
     clock: Gate,
+    /// Where there is one, checkpoints wait for it.
+    store: Option<Gate>,
 }
 
 impl World {
@@ -97,8 +99,11 @@ impl Outside for World {
         Ok(())
     }
 
-    async fn ask(&self, _: Question) -> Answer {
+    async fn ask(&self, question: Question) -> Answer {
         self.call().await;
+        if let (Question::Checkpoint(..), Some(store)) = (question, &self.store) {
+            store.pass().await;
+        }
         Answer::Done(Ok(()))
     }
 
@@ -370,6 +375,31 @@ fn nothing_is_read_while_many_messages_wait() {
     world.host.open();
     block_on(run).unwrap();
     assert!(!world.taken.borrow().is_empty());
+}
+
+#[test]
+fn nothing_is_read_while_a_checkpoint_is_not_answered_and_much_came_behind_it() {
+    let reads = (0..AHEAD_MESSAGES + 10).map(|id| Ok(id.to_string().into_bytes()));
+    let world = World { store: Some(Gate::default()), ..World::open() }.reads(reads);
+    let mut run = pin!(run_on(&world, |input, actions| match input {
+        Input::Start => {
+            actions.ask(checkpoint());
+            Ok(Step::Read)
+        }
+        Input::Octets(_) if world.reads.borrow().is_empty() => Ok(Step::Done(())),
+        Input::Octets(id) => {
+            let token = actions.begin(scope(), Arrival::new(&String::from_utf8(id).unwrap()));
+            actions.put(Action::Finish(token, Ok(0)));
+            Ok(Step::Read)
+        }
+        _ => Ok(Step::Read),
+    }));
+    for _ in 0..AHEAD_MESSAGES * 2 {
+        assert!(begin(run.as_mut()).is_pending());
+    }
+    assert_eq!(world.taken.borrow().len(), AHEAD_MESSAGES);
+    world.store.as_ref().unwrap().open();
+    block_on(run).unwrap();
 }
 
 #[test]
