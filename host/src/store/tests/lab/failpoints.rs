@@ -84,7 +84,9 @@ fn every_step_that_changes_the_disk_has_a_failpoint() {
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             let relative = path.strip_prefix(&store).unwrap().to_str().unwrap().to_owned();
-            if relative.starts_with("tests") || relative.ends_with("/tests.rs") || relative == "failpoint.rs" {
+            // What a nameless file holds is gone with its process, wherever that ends.
+            let is_left_out = ["failpoint.rs", "scratch.rs"].contains(&relative.as_str());
+            if relative.starts_with("tests") || relative.ends_with("/tests.rs") || is_left_out {
                 continue;
             }
             if path.is_dir() {
