@@ -8,6 +8,7 @@ mod peers;
 mod pop3;
 mod smtp;
 mod store;
+mod table;
 
 use std::path::{Path, PathBuf};
 

@@ -78,21 +78,30 @@ impl Client {
                 Ok(Prepared { program: package::require("mbsync"), arguments, maildir: Some(maildir), user: None })
             }
             Self::Getmail => getmail(place, &port, &ca),
-            Self::Store | Self::StoreAndMaildir => {
-                let home = text(&place.join("home"))?;
-                let add = ["account", "add", "bench", "--receive", "imap", "--server", "localhost", "--security", "tls", "--user", USER];
-                let options = ["--port", &port, "--password-stdin", "--ca", &ca, "--home", &home];
-                feed(Command::new(postrider).args(add).args(options), PASSWORD)?;
-                let with_maildir = self == Self::StoreAndMaildir;
-                if with_maildir {
-                    let maildir = text(&maildir)?;
-                    feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
-                }
-                let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
-                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir), user: None })
-            }
+            Self::Store | Self::StoreAndMaildir => prepare_postrider(postrider, place, "imap", &port, &ca, self == Self::StoreAndMaildir),
         }
     }
+}
+
+/// This project with an account that receives by `connector`, to its store, and to the Maildir of `place` where that is wanted.
+pub(super) fn prepare_postrider(
+    postrider: &Path,
+    place: &Path,
+    connector: &str,
+    port: &str,
+    ca: &str,
+    with_maildir: bool,
+) -> Result<Prepared> {
+    let (home, maildir) = (text(&place.join("home"))?, place.join("Maildir"));
+    let add = ["account", "add", "bench", "--receive", connector, "--server", "localhost", "--security", "tls", "--user", USER];
+    let options = ["--port", port, "--password-stdin", "--ca", ca, "--home", &home];
+    feed(Command::new(postrider).args(add).args(options), PASSWORD)?;
+    if with_maildir {
+        let maildir = text(&maildir)?;
+        feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
+    }
+    let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
+    Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir), user: None })
 }
 
 impl Prepared {

@@ -9,7 +9,8 @@ use harness::package;
 
 use super::Ground;
 use super::clients::Client;
-use super::measure::{self, Measured};
+use super::measure::Measured;
+use super::table::{self, Row};
 
 /// As many as a mailbox in use holds: 157 MB on the wire.
 const MESSAGES: usize = 10_000;
@@ -19,13 +20,6 @@ const SAMPLE: usize = 100;
 
 /// The folder of the sample.
 pub(super) const SAMPLE_FOLDER: &str = "Sample";
-
-/// What one client took, by rounds.
-struct Row {
-    client: Client,
-    first: Vec<Measured>,
-    again: Vec<Measured>,
-}
 
 /// The part `imap`.
 pub(super) fn run(ground: &Ground) -> Result<()> {
@@ -42,7 +36,7 @@ pub(super) fn run(ground: &Ground) -> Result<()> {
     let (count, octets) = imap.discard_bodies();
     println!("{count} messages, {:.1} MB on the wire, {} rounds", octets as f64 / 1e6, ground.rounds);
 
-    let mut rows: Vec<Row> = Client::ALL.iter().map(|&client| Row { client, first: Vec::new(), again: Vec::new() }).collect();
+    let mut rows: Vec<Row<Client>> = Client::ALL.iter().map(|&client| Row { client, first: Vec::new(), again: Vec::new() }).collect();
     for round in 1..=ground.rounds {
         for row in &mut rows {
             let took = once(row.client, ground, &dovecot, count, &mut row.again)?;
@@ -73,31 +67,8 @@ fn once(client: Client, ground: &Ground, dovecot: &Dovecot, count: u64, again: &
     Ok(first)
 }
 
-fn report(rows: &[Row], count: u64, octets: u64) {
-    let median =
-        |client: Client| rows.iter().find(|row| row.client == client).map_or(1.0, |row| measure::median(&row.first).wall.as_secs_f64());
-    let (floor, mbsync) = (median(Client::Reader), median(Client::Mbsync));
-    println!("\nmedian of each; a first pass over {count} messages");
-    println!("{:<32} {:>7} {:>9} {:>8} {:>7} {:>7} {:>9} {:>9}", "", "wall s", "msg/s", "MB/s", "CPU s", "RSS MB", "x reader", "x mbsync");
-    for Row { client, first, .. } in rows {
-        let took = measure::median(first);
-        let wall = took.wall.as_secs_f64();
-        println!(
-            "{:<32} {wall:>7.2} {:>9.0} {:>8.1} {:>7.2} {:>7.1} {:>9.2} {:>9.2}",
-            client.name(),
-            count as f64 / wall,
-            octets as f64 / 1e6 / wall,
-            took.cpu.as_secs_f64(),
-            took.rss_octets as f64 / 1e6,
-            wall / floor,
-            wall / mbsync,
-        );
-    }
-    println!("\nnothing changed: a second pass");
-    for Row { client, again, .. } in rows.iter().filter(|row| !row.again.is_empty()) {
-        let took = measure::median(again);
-        println!("{:<32} {:>7.2} s wall, {:.2} s CPU", client.name(), took.wall.as_secs_f64(), took.cpu.as_secs_f64());
-    }
+fn report(rows: &[Row<Client>], count: u64, octets: u64) {
+    table::print(rows, Client::name, [Client::Reader, Client::Mbsync], count, octets);
     let version = package::find("mbsync").map(|file| Command::new(file).arg("--version").output());
     if let Some(Ok(output)) = version {
         println!("\nbeside {}, without fsync", String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default());

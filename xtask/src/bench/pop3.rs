@@ -3,16 +3,16 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use harness::dovecot::{Dovecot, PASSWORD, Setup, USER};
 use harness::pop3::Pop3;
 
 use super::Ground;
-use super::clients::{NOBODY, Prepared, feed, give, make_maildir, text};
-use super::measure::{self, Measured};
+use super::clients::{NOBODY, Prepared, give, make_maildir, prepare_postrider, text};
+use super::measure::Measured;
 use super::peers;
+use super::table::{self, Row};
 
 /// As many as a maildrop in use holds.
 const MESSAGES: usize = 10_000;
@@ -37,13 +37,6 @@ enum Client {
     Getmail,
 }
 
-/// What one client took, by rounds.
-struct Row {
-    client: Client,
-    first: Vec<Measured>,
-    again: Vec<Measured>,
-}
-
 /// The part `pop3`.
 pub(super) fn run(ground: &Ground) -> Result<()> {
     let setup = SAMPLES.iter().fold(Setup::default().folder(&ground.memory), |setup, (user, _)| setup.user(user, PASSWORD));
@@ -59,7 +52,7 @@ pub(super) fn run(ground: &Ground) -> Result<()> {
     let (count, octets) = discard(&dovecot, USER)?;
     println!("{count} messages, {:.1} MB on the wire, {} rounds", octets as f64 / 1e6, ground.rounds);
 
-    let mut rows: Vec<Row> = Client::ALL.iter().map(|&client| Row { client, first: Vec::new(), again: Vec::new() }).collect();
+    let mut rows: Vec<Row<Client>> = Client::ALL.iter().map(|&client| Row { client, first: Vec::new(), again: Vec::new() }).collect();
     for round in 1..=ground.rounds {
         for row in &mut rows {
             let took = once(row.client, ground, &dovecot, count, &mut row.again)?;
@@ -74,7 +67,7 @@ pub(super) fn run(ground: &Ground) -> Result<()> {
             Err(error) => println!("{} is left out: {error:#}", client.name()),
         }
     }
-    report(&rows, count, octets);
+    table::print(&rows, Client::name, [Client::Reader, Client::Mpop], count, octets);
     Ok(())
 }
 
@@ -169,19 +162,7 @@ impl Client {
                 let arguments = ["--getmaildir", &text(place)?, "--rcfile", &file, "--quiet"].map(str::to_owned).to_vec();
                 Ok(Prepared { program, arguments, maildir: Some(maildir), user })
             }
-            Self::Store | Self::StoreAndMaildir => {
-                let home = text(&place.join("home"))?;
-                let add = ["account", "add", "bench", "--receive", "pop3", "--server", "localhost", "--security", "tls", "--user", USER];
-                let options = ["--port", &port, "--password-stdin", "--ca", &ca, "--home", &home];
-                feed(Command::new(postrider).args(add).args(options), PASSWORD)?;
-                let with_maildir = self == Self::StoreAndMaildir;
-                if with_maildir {
-                    let maildir = text(&maildir)?;
-                    feed(Command::new(postrider).args(["sink", "add", "files", "--maildir", &maildir, "--home", &home]), "")?;
-                }
-                let arguments = ["receive", "bench", "--home", &home].map(str::to_owned).to_vec();
-                Ok(Prepared { program: postrider.to_owned(), arguments, maildir: with_maildir.then_some(maildir), user: None })
-            }
+            Self::Store | Self::StoreAndMaildir => prepare_postrider(postrider, place, "pop3", &port, &ca, self == Self::StoreAndMaildir),
         }
     }
 }
@@ -249,33 +230,6 @@ delivered_to = false
 received = false
 "
     )
-}
-
-fn report(rows: &[Row], count: u64, octets: u64) {
-    let median =
-        |client: Client| rows.iter().find(|row| row.client == client).map_or(1.0, |row| measure::median(&row.first).wall.as_secs_f64());
-    let (floor, mpop) = (median(Client::Reader), median(Client::Mpop));
-    println!("\nmedian of each; a first pass over {count} messages");
-    println!("{:<34} {:>7} {:>9} {:>8} {:>7} {:>7} {:>9} {:>9}", "", "wall s", "msg/s", "MB/s", "CPU s", "RSS MB", "x reader", "x mpop");
-    for Row { client, first, .. } in rows {
-        let took = measure::median(first);
-        let wall = took.wall.as_secs_f64();
-        println!(
-            "{:<34} {wall:>7.2} {:>9.0} {:>8.1} {:>7.2} {:>7.1} {:>9.2} {:>9.2}",
-            client.name(),
-            count as f64 / wall,
-            octets as f64 / 1e6 / wall,
-            took.cpu.as_secs_f64(),
-            took.rss_octets as f64 / 1e6,
-            wall / floor,
-            wall / mpop,
-        );
-    }
-    println!("\nnothing changed: a second pass");
-    for Row { client, again, .. } in rows.iter().filter(|row| !row.again.is_empty()) {
-        let took = measure::median(again);
-        println!("{:<34} {:>7.2} s wall, {:.2} s CPU", client.name(), took.wall.as_secs_f64(), took.cpu.as_secs_f64());
-    }
 }
 
 #[cfg(test)]
